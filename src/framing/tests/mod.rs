@@ -1,5 +1,6 @@
 //! Tests of the framing room: what its promises say, fed as bytes in every cut.
 
+mod any_cut;
 mod lines;
 mod patterns;
 mod waiting;
