@@ -8,11 +8,7 @@ use prost::Message;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(
-        [
-            "tcpip/v1/error_reason.proto",
-            "tcpip/v1/socket_gateway_service.proto",
-            "tcpip/v1/session_service.proto",
-        ],
+        ["tcpip/v1/error_reason.proto", "tcpip/v1/socket_gateway_service.proto", "tcpip/v1/session_service.proto"],
         ["proto"],
     )?;
     let out = PathBuf::from(env::var("OUT_DIR")?);

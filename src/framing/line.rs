@@ -14,7 +14,7 @@
 use std::mem;
 
 use bytes::{Buf, Bytes};
-use memchr::{memchr2, memrchr2};
+use memchr::{memchr2, memchr2_iter, memrchr2};
 
 use super::wait_for::WaitState;
 use super::{Capture, Content, Frame, LineLimits, LineTooLong};
@@ -55,10 +55,12 @@ impl LineFramer {
         }
     }
 
-    /// Feeds bytes and appends the frames they finish to `out`.
+    /// Feeds bytes and appends the frames they finish to `out`, about `most` of them; returns how many bytes it took in. The caller
+    /// feeds the others again when it has room for more frames.
     ///
     /// `wait_for` is the state of the claim in force and may be another one with each call; without one, lines collected
-    /// before are flushed first. An empty chunk tests the unfinished rest against a `wait_for` that has not seen it.
+    /// before are flushed first. An empty chunk tests the unfinished rest against a `wait_for` that has not seen it; the rest
+    /// is tested only by a call that takes all bytes in and has room for one more frame.
     ///
     /// # Errors
     ///
@@ -69,20 +71,39 @@ impl LineFramer {
         &mut self,
         chunk: &[u8],
         wait_for: Option<&mut WaitState>,
+        most: usize,
         out: &mut Vec<Frame>,
-    ) -> Result<(), LineTooLong> {
+    ) -> Result<usize, LineTooLong> {
+        let full = out.len().saturating_add(most);
         if wait_for.is_none() {
             out.extend(self.flush_collected());
         }
-        let chunk = self.swallow(chunk);
-        let (complete, unfinished) = chunk.split_at(memrchr2(b'\r', b'\n', chunk).map_or(0, |last| last + 1));
-        self.split(complete, wait_for.as_deref(), out)?;
-        self.swallow_newline |= unfinished.is_empty() && complete.last() == Some(&b'\r');
-        self.hold(unfinished)?;
-        if let Some(wait_for) = wait_for {
+        let mut taken = 0;
+        while taken < chunk.len() && out.len() < full {
+            let piece = first_lines(&chunk[taken..], full - out.len());
+            self.push_piece(piece, wait_for.as_deref(), out)?;
+            taken += piece.len();
+        }
+        if let Some(wait_for) = wait_for
+            && taken == chunk.len()
+            && out.len() < full
+        {
             out.extend(self.match_rest(wait_for));
         }
-        Ok(())
+        Ok(taken)
+    }
+
+    fn push_piece(
+        &mut self,
+        piece: &[u8],
+        wait_for: Option<&WaitState>,
+        out: &mut Vec<Frame>,
+    ) -> Result<(), LineTooLong> {
+        let piece = self.swallow(piece);
+        let (complete, unfinished) = piece.split_at(memrchr2(b'\r', b'\n', piece).map_or(0, |last| last + 1));
+        self.split(complete, wait_for, out)?;
+        self.swallow_newline |= unfinished.is_empty() && complete.last() == Some(&b'\r');
+        self.hold(unfinished)
     }
 
     /// Hands over the lines collected for a `wait_for`, but not the unfinished rest: for when the claim moves. `None` when
@@ -217,4 +238,13 @@ fn find_line_end(bytes: &[u8]) -> Option<(usize, usize)> {
     let length = memchr2(b'\r', b'\n', bytes)?;
     let line_end = if bytes[length..].starts_with(b"\r\n") { 2 } else { 1 };
     Some((length, line_end))
+}
+
+/// The bytes up to the end of the `most`th line; all of them where there are not so many.
+fn first_lines(bytes: &[u8], most: usize) -> &[u8] {
+    match memchr2_iter(b'\r', b'\n', bytes).nth(most.saturating_sub(1)) {
+        // Of a "\r\n" at most the "\r" is cut off here, and the "\n" is swallowed with the next piece.
+        Some(end) => &bytes[..=end],
+        None => bytes,
+    }
 }

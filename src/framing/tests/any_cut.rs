@@ -67,13 +67,32 @@ fn chunks(stream: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<V
 
 proptest! {
     #[test]
+    fn room_for_a_few_frames_at_a_time_gives_the_same_lines(chunks in chunks(stream(80)), most in 1_usize..4) {
+        let (lines, rest) = reference(&chunks.concat());
+        let mut framer = LineFramer::new(ROOMY);
+        let mut frames = Vec::new();
+        for chunk in &chunks {
+            let mut chunk = chunk.as_slice();
+            while !chunk.is_empty() {
+                let before = frames.len();
+                let taken = framer.push(chunk, None, most, &mut frames).unwrap();
+                prop_assert!(taken > 0 && frames.len() - before <= most);
+                chunk = &chunk[taken..];
+            }
+        }
+        prop_assert_eq!(delivered(&frames), lines);
+        prop_assert!(are_contiguous(&frames, framer.offset()));
+        prop_assert_eq!(framer.held_bytes(), rest.len());
+    }
+
+    #[test]
     fn every_cut_gives_the_same_lines(chunks in chunks(stream(80))) {
         let bytes = chunks.concat();
         let (lines, rest) = reference(&bytes);
         let mut framer = LineFramer::new(ROOMY);
         let mut frames = Vec::new();
         for chunk in &chunks {
-            framer.push(chunk, None, &mut frames).unwrap();
+            framer.push(chunk, None, usize::MAX, &mut frames).unwrap();
         }
         prop_assert_eq!(delivered(&frames), lines);
         prop_assert!(are_contiguous(&frames, framer.offset()));
@@ -103,7 +122,7 @@ proptest! {
         }
         let mut framer = LineFramer::new(TIGHT);
         let mut frames = Vec::new();
-        let fault = chunks.iter().find_map(|chunk| framer.push(chunk, None, &mut frames).err());
+        let fault = chunks.iter().find_map(|chunk| framer.push(chunk, None, usize::MAX, &mut frames).err());
         prop_assert_eq!(fault.is_some(), too_long.is_some());
         prop_assert!(framer.held_bytes() <= TIGHT.line_bytes);
         frames.extend(framer.finish());
@@ -119,7 +138,7 @@ proptest! {
         let mut state = wait_for(pattern);
         let mut frames = Vec::new();
         let fault = chunks.iter().find_map(|chunk| {
-            let fault = framer.push(chunk, Some(&mut state), &mut frames).err();
+            let fault = framer.push(chunk, Some(&mut state), usize::MAX, &mut frames).err();
             assert!(framer.held_bytes() <= TIGHT.held_bytes + TIGHT.line_bytes);
             fault
         });
@@ -149,7 +168,7 @@ proptest! {
         let mut state = wait_for(pattern);
         let mut frames = Vec::new();
         for line in &lines {
-            framer.push(&[line, &b"\r"[..]].concat(), Some(&mut state), &mut frames).unwrap();
+            framer.push(&[line, &b"\r"[..]].concat(), Some(&mut state), usize::MAX, &mut frames).unwrap();
         }
         frames.extend(framer.finish());
         prop_assert_eq!(delivered(&frames), lines);
@@ -167,7 +186,7 @@ proptest! {
         let mut matches = Vec::new();
         for chunk in &chunks {
             let mut frames = Vec::new();
-            framer.push(chunk, Some(&mut state), &mut frames).unwrap();
+            framer.push(chunk, Some(&mut state), usize::MAX, &mut frames).unwrap();
             matches.extend(frames.into_iter().filter_map(|frame| match frame.content {
                 Content::Match { matched, .. } => Some(matched.to_vec()),
                 _ => None,

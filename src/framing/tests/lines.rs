@@ -79,7 +79,7 @@ fn a_line_as_long_as_the_limit_passes_and_one_byte_more_is_too_long() {
     for cut in cuts {
         let mut framer = LineFramer::new(limits);
         let mut frames = Vec::new();
-        let fault = cut.iter().find_map(|chunk| framer.push(chunk, None, &mut frames).err());
+        let fault = cut.iter().find_map(|chunk| framer.push(chunk, None, usize::MAX, &mut frames).err());
         assert_eq!(fault, Some(LineTooLong { limit: 3 }));
         assert_eq!(contents(frames), [line("x")], "what came before the fault is delivered");
         let held = framer.finish().expect("the beginning of the line is held");

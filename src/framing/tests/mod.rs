@@ -21,7 +21,7 @@ fn push_all(
 ) -> Result<Vec<Frame>, LineTooLong> {
     let mut frames = Vec::new();
     for chunk in chunks {
-        framer.push(chunk, wait_for.as_deref_mut(), &mut frames)?;
+        framer.push(chunk, wait_for.as_deref_mut(), usize::MAX, &mut frames)?;
     }
     Ok(frames)
 }

@@ -168,7 +168,7 @@ fn too_many_held_bytes_are_flushed_and_collecting_goes_on() {
 fn a_line_too_long_leaves_the_collected_lines_to_the_end() {
     let mut framer = LineFramer::new(LineLimits { line_bytes: 3, ..ROOMY });
     let mut frames = Vec::new();
-    assert!(framer.push(b"a\nlong one\n", Some(&mut wait_for("never")), &mut frames).is_err());
+    assert!(framer.push(b"a\nlong one\n", Some(&mut wait_for("never")), usize::MAX, &mut frames).is_err());
     assert_eq!(frames, []);
     assert_eq!(framer.finish().map(|frame| frame.content), Some(flushed(&["a", "lon"], true)));
 }

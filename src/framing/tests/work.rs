@@ -14,7 +14,7 @@ fn feed(mut state: WaitState, text: &[u8]) -> (usize, usize) {
     let mut framer = LineFramer::new(LIMITS);
     let mut frames = Vec::new();
     for byte in text.chunks(1) {
-        framer.push(byte, Some(&mut state), &mut frames).expect("the text is within the limit");
+        framer.push(byte, Some(&mut state), usize::MAX, &mut frames).expect("the text is within the limit");
     }
     (frames.len(), state.work())
 }
@@ -105,7 +105,7 @@ fn clones_of_a_pattern_do_not_disturb_each_other() {
     for round in 1..=3 {
         for chunk in [&b"one"[..], b" ", b"two"] {
             for (framer, state, frames) in &mut sessions {
-                framer.push(chunk, Some(state), frames).unwrap();
+                framer.push(chunk, Some(state), usize::MAX, frames).unwrap();
             }
         }
         assert!(sessions.iter().all(|(_, _, frames)| frames.len() == round));

@@ -1,0 +1,232 @@
+//! SocketGatewayService: each method parses, calls the gateway and renders.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    attach, parse,
+    proto::{self, socket_gateway_service_server::SocketGatewayService},
+    render::{self, PayloadFormat},
+};
+use crate::{
+    error::Error,
+    gateway::{Gateway, Sent},
+    session::End,
+    subscriber::{Batch, Subscription},
+};
+
+/// The service.
+pub struct GatewayService {
+    gateway: Arc<Gateway>,
+}
+
+impl GatewayService {
+    /// A service of this gateway.
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+
+    /// An error as the caller's status; it goes to the named subscriber's events output as well.
+    fn fail(&self, error: Error, subscriber: &str, session: &str) -> Status {
+        self.gateway.report(subscriber, Some(session).filter(|id| !id.is_empty()), &error);
+        error.into()
+    }
+}
+
+#[tonic::async_trait]
+impl SocketGatewayService for GatewayService {
+    async fn tcp_connect(
+        &self,
+        request: Request<proto::TcpConnectRequest>,
+    ) -> Result<Response<proto::TcpConnectResponse>, Status> {
+        let request = request.into_inner();
+        let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
+        let connected = match parse::connect_spec(request) {
+            Ok(spec) => self.gateway.connect(spec).await,
+            Err(error) => Err(error),
+        };
+        let connected = connected.map_err(|error| self.fail(error, &subscriber, &session))?;
+        let event = if connected.ends.is_some() { proto::Event::Connected } else { proto::Event::Connecting };
+        Ok(Response::new(proto::TcpConnectResponse {
+            session_id: connected.session_id.to_string(),
+            event: event.into(),
+            connected: connected.ends.as_ref().map(render::connected),
+        }))
+    }
+
+    async fn tcp_listen(
+        &self,
+        request: Request<proto::TcpListenRequest>,
+    ) -> Result<Response<proto::TcpListenResponse>, Status> {
+        let request = request.into_inner();
+        let subscriber = request.subscriber.clone();
+        let listener = match parse::listen_spec(request) {
+            Ok(spec) => self.gateway.listen(spec).await,
+            Err(error) => Err(error),
+        };
+        let listener = listener.map_err(|error| self.fail(error, &subscriber, ""))?;
+        Ok(Response::new(proto::TcpListenResponse {
+            listener_id: listener.id.to_string(),
+            event: proto::Event::Listening.into(),
+            listening: Some(render::listening(&listener.local, &[])),
+        }))
+    }
+
+    async fn tcp_send(
+        &self,
+        request: Request<proto::TcpSendRequest>,
+    ) -> Result<Response<proto::TcpSendResponse>, Status> {
+        let request = request.into_inner();
+        let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
+        let sent = match parse::send_spec(request, &self.gateway.limits) {
+            Ok(spec) => self.gateway.send(&spec).await,
+            Err(error) => Err(error),
+        };
+        let sent = sent.map_err(|error| self.fail(error, &subscriber, &session))?;
+        Ok(Response::new(send_response(&sent)))
+    }
+
+    type AttachStream = attach::AttachStream;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<proto::AttachRequest>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        Ok(Response::new(attach::attach(Arc::clone(&self.gateway), request.into_inner()).await?))
+    }
+
+    async fn tcp_exchange(
+        &self,
+        request: Request<proto::TcpExchangeRequest>,
+    ) -> Result<Response<proto::TcpExchangeResponse>, Status> {
+        let request = request.into_inner();
+        let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
+        let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
+        let answered = match parse::exchange_call(request, &self.gateway.limits) {
+            Ok(call) => self.gateway.exchange(call).await,
+            Err(error) => Err(error),
+        };
+        let (written, answer) = answered.map_err(|error| self.fail(error, &subscriber, &session))?;
+        let end = match answer.end {
+            End::Match => proto::ExchangeEnd::Match,
+            End::Frame => proto::ExchangeEnd::Frame,
+            End::PeerClosed => proto::ExchangeEnd::PeerClosed,
+        };
+        Ok(Response::new(proto::TcpExchangeResponse {
+            end: end.into(),
+            frames: render::lines(answer.frames, format),
+            r#match: answer.matched.map(|matched| render::line(matched, format)),
+            captures: render::captures(answer.captures, format),
+            write_offset: written.write_offset,
+            read_offset: answer.read_offset,
+        }))
+    }
+
+    async fn tcp_disconnect(
+        &self,
+        request: Request<proto::TcpDisconnectRequest>,
+    ) -> Result<Response<proto::TcpDisconnectResponse>, Status> {
+        let request = request.into_inner();
+        let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
+        parse::disconnect_spec(request)
+            .and_then(|spec| self.gateway.disconnect(&spec))
+            .map_err(|error| self.fail(error, &subscriber, &session))?;
+        Ok(Response::new(proto::TcpDisconnectResponse { event: proto::Event::Disconnecting.into() }))
+    }
+
+    async fn tcp_unlisten(
+        &self,
+        request: Request<proto::TcpUnlistenRequest>,
+    ) -> Result<Response<proto::TcpUnlistenResponse>, Status> {
+        let request = request.into_inner();
+        let subscriber = request.subscriber.clone();
+        let closed = parse::unlisten_spec(request)
+            .and_then(|spec| self.gateway.unlisten(&spec))
+            .map_err(|error| self.fail(error, &subscriber, ""))?;
+        Ok(Response::new(proto::TcpUnlistenResponse {
+            event: proto::Event::Closed.into(),
+            sessions_closing: closed.sessions_closing as u32,
+        }))
+    }
+
+    async fn udp_in(&self, request: Request<proto::UdpInRequest>) -> Result<Response<proto::UdpInResponse>, Status> {
+        let request = request.into_inner();
+        let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
+        let bound = match parse::udp_in_spec(request) {
+            Ok(spec) => self.gateway.udp_in(spec).await,
+            Err(error) => Err(error),
+        };
+        let bound = bound.map_err(|error| self.fail(error, &subscriber, &session))?;
+        Ok(Response::new(proto::UdpInResponse {
+            session_id: bound.session_id.to_string(),
+            event: proto::Event::Listening.into(),
+            listening: Some(render::listening(&bound.local, &bound.groups)),
+        }))
+    }
+
+    async fn udp_out(&self, request: Request<proto::UdpOutRequest>) -> Result<Response<proto::UdpOutResponse>, Status> {
+        let request = request.into_inner();
+        let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
+        let sent = match parse::datagram_spec(request) {
+            Ok(spec) => self.gateway.udp_out(&spec).await,
+            Err(error) => Err(error),
+        };
+        let sent = sent.map_err(|error| self.fail(error, &subscriber, &session))?;
+        Ok(Response::new(attach::datagram_response(&sent)))
+    }
+
+    type SubscribeStream = SubscribeStream;
+
+    async fn subscribe(
+        &self,
+        request: Request<proto::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let request = request.into_inner();
+        let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
+        let spec = parse::subscribe_spec(request, false)?;
+        let subscription = self.gateway.subscribe(spec)?;
+        Ok(Response::new(SubscribeStream { subscription, format, instance_id: self.gateway.instance_id.clone() }))
+    }
+}
+
+pub(super) fn send_response(sent: &Sent) -> proto::TcpSendResponse {
+    proto::TcpSendResponse {
+        message_id: sent.message_id.to_string(),
+        chunk_count: sent.written.chunk_count,
+        write_offset: sent.written.write_offset,
+    }
+}
+
+/// A Subscribe stream.
+pub struct SubscribeStream {
+    subscription: Subscription,
+    format: PayloadFormat,
+    instance_id: String,
+}
+
+impl Stream for SubscribeStream {
+    type Item = Result<proto::SubscribeResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let (format, this) = (self.format, &mut *self);
+        this.subscription.poll_batch(cx).map(|next| {
+            next.map(|batch| batch.map(|batch| response(batch, format, &this.instance_id)).map_err(Status::from))
+        })
+    }
+}
+
+fn response(batch: Batch, format: PayloadFormat, instance_id: &str) -> proto::SubscribeResponse {
+    let envelopes = batch.envelopes.into_iter();
+    proto::SubscribeResponse {
+        start: batch.start.map(|start| render::start(start, instance_id, 0)),
+        gap: batch.gap.map(render::gap),
+        envelopes: envelopes.map(|(sequence, envelope)| render::envelope(sequence, envelope, format)).collect(),
+        heartbeat: batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence }),
+    }
+}

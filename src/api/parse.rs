@@ -1,0 +1,419 @@
+//! Requests become specs here, once; inside the gateway an invalid spec cannot exist.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::{parse_fields::Faults, proto};
+use crate::{
+    envelope::SessionId,
+    error::{Error, Reason},
+    gateway::{
+        ConnectSpec, DatagramSpec, DisconnectSpec, ExchangeCall, ListenSpec, Pattern, SendSpec, SubscribeSpec,
+        TcpOptions, UdpInSpec, UnlistenSpec,
+    },
+    limits::{Limits, fixed},
+    net::{
+        resolve::literal,
+        udp::{Membership, SendOptions, interface_index},
+    },
+    registry::RequestKey,
+    session::{Mode, OnTimeout},
+    subscriber::ResumePoint,
+};
+
+fn pattern(text: String) -> Pattern {
+    if text.is_empty() { Pattern::None } else { Pattern::Regex(text) }
+}
+
+fn session_id(id: String) -> Option<SessionId> {
+    (!id.is_empty()).then(|| SessionId::new(id))
+}
+
+/// A request id is its subscriber's own, and stands for one request.
+fn request_key<M: Message>(kind: &str, subscriber: &str, request_id: &str, request: &M) -> Option<RequestKey> {
+    (!request_id.is_empty())
+        .then(|| RequestKey { id: format!("{kind}\n{subscriber}\n{request_id}"), request: request.encode_to_vec() })
+}
+
+fn on_timeout(faults: &mut Faults, value: i32) -> Option<OnTimeout> {
+    match faults.known("on_timeout", value)? {
+        proto::TimeoutAction::Unspecified => None,
+        proto::TimeoutAction::Close => Some(OnTimeout::Close),
+        proto::TimeoutAction::Keep => Some(OnTimeout::Keep),
+    }
+}
+
+/// What connect and listen requests say of sessions.
+struct RawOptions<'a> {
+    mode: i32,
+    wait_for: &'a str,
+    timeout: Option<&'a prost_types::Duration>,
+    on_timeout: i32,
+    allow_half_open: bool,
+    orphan_timeout: Option<&'a prost_types::Duration>,
+}
+
+fn tcp_options(faults: &mut Faults, raw: &RawOptions<'_>) -> TcpOptions {
+    let mode = match faults.known("mode", raw.mode) {
+        Some(proto::TcpMode::Line) => Mode::Line,
+        _ => Mode::Binary,
+    };
+    let timeout = faults.duration("timeout", raw.timeout, fixed::SESSION_TIMEOUT);
+    TcpOptions {
+        mode,
+        wait_for: pattern(raw.wait_for.to_owned()),
+        timeout: timeout.filter(|timeout| !timeout.is_zero()),
+        on_timeout: on_timeout(faults, raw.on_timeout),
+        allow_half_open: raw.allow_half_open,
+        orphan_timeout: faults.duration("orphan_timeout", raw.orphan_timeout, fixed::SESSION_TIMEOUT),
+    }
+}
+
+/// # Errors
+/// CONNECT_INVALID with every bad field.
+pub fn connect_spec(request: proto::TcpConnectRequest) -> Result<ConnectSpec, Error> {
+    let mut faults = Faults::default();
+    faults.host("host", &request.host);
+    let port = faults.port("port", request.port, false);
+    faults.name("subscriber", &request.subscriber);
+    faults.name("session_id", &request.session_id);
+    faults.name("request_id", &request.request_id);
+    let options = tcp_options(
+        &mut faults,
+        &RawOptions {
+            mode: request.mode,
+            wait_for: &request.wait_for,
+            timeout: request.timeout.as_ref(),
+            on_timeout: request.on_timeout,
+            allow_half_open: request.allow_half_open,
+            orphan_timeout: request.orphan_timeout.as_ref(),
+        },
+    );
+    let connect_timeout = faults.duration("connect_timeout", request.connect_timeout.as_ref(), fixed::CONNECT_TIMEOUT);
+    faults.check(Reason::ConnectInvalid)?;
+    Ok(ConnectSpec {
+        port,
+        options,
+        connect_timeout: connect_timeout.filter(|timeout| !timeout.is_zero()),
+        no_wait: request.no_wait,
+        request: request_key("connect", &request.subscriber, &request.request_id, &request),
+        host: request.host.into(),
+        subscriber: request.subscriber,
+        session_id: session_id(request.session_id),
+    })
+}
+
+/// An address to bind: not a name, which could mean several.
+fn bind_address(faults: &mut Faults, host: &str, port: u16, ipv6: bool) -> SocketAddr {
+    let any = SocketAddr::new(UdpInSpec::any(ipv6), port);
+    if host.is_empty() {
+        return any;
+    }
+    match literal(host, port) {
+        Ok(Some(address)) => address,
+        _ if host == "localhost" => SocketAddr::from(([127, 0, 0, 1], port)),
+        _ => {
+            faults.add("host", "is no address of this machine: give one like \"0.0.0.0\", \"127.0.0.1\" or \"::\"");
+            any
+        }
+    }
+}
+
+/// # Errors
+/// LISTEN_INVALID with every bad field.
+pub fn listen_spec(request: proto::TcpListenRequest) -> Result<ListenSpec, Error> {
+    let mut faults = Faults::default();
+    let port = faults.port("port", request.port, true);
+    let address = bind_address(&mut faults, &request.host, port, false);
+    faults.name("subscriber", &request.subscriber);
+    faults.name("request_id", &request.request_id);
+    let options = tcp_options(
+        &mut faults,
+        &RawOptions {
+            mode: request.mode,
+            wait_for: &request.wait_for,
+            timeout: request.timeout.as_ref(),
+            on_timeout: request.on_timeout,
+            allow_half_open: request.allow_half_open,
+            orphan_timeout: request.orphan_timeout.as_ref(),
+        },
+    );
+    faults.check(Reason::ListenInvalid)?;
+    let request_key = request_key("listen", &request.subscriber, &request.request_id, &request);
+    Ok(ListenSpec { address, options, request: request_key, subscriber: request.subscriber })
+}
+
+/// The items of a send, each followed by the terminator where it is text.
+fn payload(
+    faults: &mut Faults,
+    items: Vec<proto::PayloadItem>,
+    terminator: i32,
+    may_be_empty: bool,
+    limits: &Limits,
+) -> Vec<Bytes> {
+    use proto::payload_item::Item;
+    let terminator = match faults.known("line_terminator", terminator) {
+        Some(proto::LineTerminator::Lf) => "\n",
+        Some(proto::LineTerminator::Crlf) => "\r\n",
+        Some(proto::LineTerminator::Cr) => "\r",
+        _ => "",
+    };
+    if items.is_empty() && !may_be_empty {
+        faults.add("payload", "is required: at least one item, for example [{\"text\": \"hello\"}]");
+    }
+    if items.len() > limits.payload_items {
+        faults.add("payload", format!("has more than {} items (limits.payload_items)", limits.payload_items));
+        return Vec::new();
+    }
+    let mut out = Vec::with_capacity(items.len());
+    let mut total = 0;
+    for (at, item) in items.into_iter().enumerate() {
+        let bytes = match item.item {
+            Some(Item::Text(text)) if terminator.is_empty() => Bytes::from(text),
+            Some(Item::Text(mut text)) => {
+                text.push_str(terminator);
+                Bytes::from(text)
+            }
+            Some(Item::Bytes(bytes)) => bytes,
+            None => {
+                faults.add(&format!("payload[{at}]"), "has neither text nor bytes");
+                continue;
+            }
+        };
+        if bytes.is_empty() {
+            faults.add(&format!("payload[{at}]"), "is empty: nothing would be sent");
+        }
+        total += bytes.len();
+        out.push(bytes);
+    }
+    if total > limits.payload_bytes {
+        faults.add("payload", format!("has {total} bytes, more than {} (limits.payload_bytes)", limits.payload_bytes));
+    }
+    out
+}
+
+/// # Errors
+/// PAYLOAD_INVALID with every bad field.
+pub(super) fn send_spec(request: proto::TcpSendRequest, limits: &Limits) -> Result<SendSpec, Error> {
+    let mut faults = Faults::default();
+    required(&mut faults, "session_id", &request.session_id);
+    faults.name("subscriber", &request.subscriber);
+    let items = payload(&mut faults, request.payload, request.line_terminator, false, limits);
+    let timeout = faults.duration("timeout", request.timeout.as_ref(), fixed::SESSION_TIMEOUT);
+    if request.wait_for.is_some() && request.subscriber.is_empty() {
+        faults.add("wait_for", "belongs to a claim: name the subscriber that shall get the data");
+    }
+    faults.check(Reason::PayloadInvalid)?;
+    Ok(SendSpec {
+        session_id: request.session_id,
+        items,
+        subscriber: request.subscriber,
+        wait_for: request.wait_for.map(pattern),
+        timeout,
+        expected_offset: request.expected_write_offset,
+        emit_sent: request.emit_sent,
+    })
+}
+
+fn required(faults: &mut Faults, field: &str, value: &str) {
+    if value.is_empty() {
+        faults.add(field, "is required");
+    }
+}
+
+/// # Errors
+/// PAYLOAD_INVALID with every bad field.
+pub(super) fn exchange_call(request: proto::TcpExchangeRequest, limits: &Limits) -> Result<ExchangeCall, Error> {
+    let mut faults = Faults::default();
+    required(&mut faults, "session_id", &request.session_id);
+    faults.name("subscriber", &request.subscriber);
+    let items = payload(&mut faults, request.payload, request.line_terminator, true, limits);
+    let timeout = faults.duration("timeout", request.timeout.as_ref(), fixed::EXCHANGE_TIMEOUT);
+    let settle = faults.duration("settle_timeout", request.settle_timeout.as_ref(), fixed::EXCHANGE_TIMEOUT);
+    let unanswered = faults.known("on_unanswered", request.on_unanswered);
+    let _: Option<proto::PayloadFormat> = faults.known("payload_format", request.payload_format);
+    faults.check(Reason::PayloadInvalid)?;
+    Ok(ExchangeCall {
+        session_id: request.session_id,
+        items,
+        wait_for: pattern(request.wait_for),
+        timeout: timeout.filter(|timeout| !timeout.is_zero()),
+        settle,
+        abort_unanswered: unanswered == Some(proto::UnansweredAction::Abort),
+        expected_offset: request.expected_write_offset,
+    })
+}
+
+/// # Errors
+/// REQUEST_INVALID with every bad field.
+pub(super) fn disconnect_spec(request: proto::TcpDisconnectRequest) -> Result<DisconnectSpec, Error> {
+    let mut faults = Faults::default();
+    required(&mut faults, "session_id", &request.session_id);
+    faults.name("subscriber", &request.subscriber);
+    faults.check(Reason::RequestInvalid)?;
+    Ok(DisconnectSpec { session_id: request.session_id, abort: request.abort, subscriber: request.subscriber })
+}
+
+/// # Errors
+/// REQUEST_INVALID with every bad field.
+pub(super) fn unlisten_spec(request: proto::TcpUnlistenRequest) -> Result<UnlistenSpec, Error> {
+    let mut faults = Faults::default();
+    required(&mut faults, "listener_id", &request.listener_id);
+    faults.check(Reason::RequestInvalid)?;
+    Ok(UnlistenSpec { listener_id: request.listener_id, close_sessions: request.close_sessions })
+}
+
+fn membership(faults: &mut Faults, at: usize, group: &proto::MulticastGroup) -> Option<Membership> {
+    let field = format!("multicast_groups[{at}]");
+    let address = match group.address.parse::<std::net::IpAddr>() {
+        Ok(address) if address.is_multicast() => address,
+        _ => {
+            faults.add(&field, "address is no multicast address, like \"239.1.2.3\" or \"ff02::1234\"");
+            return None;
+        }
+    };
+    Some(Membership { group: address, interface: interface(faults, &field, &group.interface) })
+}
+
+fn interface(faults: &mut Faults, field: &str, text: &str) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    let index = interface_index(text);
+    if index.is_none() {
+        faults.add(field, format!("\"{}\" is no interface of this machine", crate::error::shortened(text)));
+    }
+    index
+}
+
+/// # Errors
+/// LISTEN_INVALID with every bad field.
+pub fn udp_in_spec(request: proto::UdpInRequest) -> Result<UdpInSpec, Error> {
+    let mut faults = Faults::default();
+    let port = faults.port("port", request.port, true);
+    faults.name("subscriber", &request.subscriber);
+    faults.name("session_id", &request.session_id);
+    faults.name("request_id", &request.request_id);
+    if request.multicast_groups.len() > fixed::MULTICAST_GROUPS {
+        faults.add("multicast_groups", format!("are more than {}", fixed::MULTICAST_GROUPS));
+    }
+    let groups: Vec<Membership> = request
+        .multicast_groups
+        .iter()
+        .take(fixed::MULTICAST_GROUPS)
+        .enumerate()
+        .filter_map(|(at, group)| membership(&mut faults, at, group))
+        .collect();
+    let ipv6 = groups.iter().any(|membership| membership.group.is_ipv6());
+    if ipv6 && groups.iter().any(|membership| membership.group.is_ipv4()) {
+        faults.add("multicast_groups", "are of both IPv4 and IPv6: bind a socket for each");
+    }
+    let address = bind_address(&mut faults, &request.host, port, ipv6);
+    if address.is_ipv6() != ipv6 && !groups.is_empty() {
+        faults.add("host", "is of another family than the multicast groups");
+    }
+    let mode: Option<proto::UdpMode> = faults.known("mode", request.mode);
+    let orphan_timeout = faults.duration("orphan_timeout", request.orphan_timeout.as_ref(), fixed::SESSION_TIMEOUT);
+    let timeout = faults.duration("timeout", request.timeout.as_ref(), fixed::SESSION_TIMEOUT);
+    let on_timeout = on_timeout(&mut faults, request.on_timeout).unwrap_or(OnTimeout::Keep);
+    faults.check(Reason::ListenInvalid)?;
+    Ok(UdpInSpec {
+        address,
+        utf8: mode == Some(proto::UdpMode::Utf8),
+        reuse_address: request.reuse_address.unwrap_or(!groups.is_empty()),
+        groups,
+        orphan_timeout,
+        timeout: timeout.filter(|timeout| !timeout.is_zero()),
+        on_timeout,
+        request: request_key("udp", &request.subscriber, &request.request_id, &request),
+        subscriber: request.subscriber,
+        session_id: session_id(request.session_id),
+    })
+}
+
+/// # Errors
+/// SEND_INVALID with every bad field, PAYLOAD_INVALID where only the payload is at fault.
+pub(super) fn datagram_spec(request: proto::UdpOutRequest) -> Result<DatagramSpec, Error> {
+    use proto::payload_item::Item;
+    let mut faults = Faults::default();
+    faults.host("host", &request.host);
+    let port = faults.port("port", request.port, false);
+    faults.name("subscriber", &request.subscriber);
+    let ttl = request.multicast_ttl.map(|ttl| u8::try_from(ttl).map_err(|_| ttl));
+    if let Some(Err(ttl)) = ttl {
+        faults.add("multicast_ttl", format!("{ttl} is out of range: 0 to 255"));
+    }
+    let multicast_interface = interface(&mut faults, "multicast_interface", &request.multicast_interface);
+    faults.check(Reason::SendInvalid)?;
+    let mut faults = Faults::default();
+    let payload = match request.payload.and_then(|payload| payload.item) {
+        Some(Item::Text(text)) => Bytes::from(text),
+        Some(Item::Bytes(bytes)) => bytes,
+        None => {
+            faults.add("payload", "is required: {\"text\": …} or {\"bytes\": …}; it may be empty");
+            Bytes::new()
+        }
+    };
+    if payload.len() > fixed::DATAGRAM_BYTES {
+        faults.add("payload", format!("has {} bytes, more than {}", payload.len(), fixed::DATAGRAM_BYTES));
+    }
+    faults.check(Reason::PayloadInvalid)?;
+    Ok(DatagramSpec {
+        host: request.host,
+        port,
+        payload,
+        options: SendOptions {
+            broadcast: request.broadcast,
+            multicast_ttl: ttl.and_then(Result::ok),
+            multicast_loopback: request.multicast_loopback,
+            multicast_interface,
+        },
+        session_id: (!request.session_id.is_empty()).then_some(request.session_id),
+        subscriber: request.subscriber,
+        emit_sent: request.emit_sent,
+    })
+}
+
+/// # Errors
+/// REQUEST_INVALID with every bad field.
+pub(super) fn subscribe_spec(request: proto::SubscribeRequest, acknowledged: bool) -> Result<SubscribeSpec, Error> {
+    let mut faults = Faults::default();
+    faults.name("subscriber", &request.subscriber);
+    let _: Option<proto::PayloadFormat> = faults.known("payload_format", request.payload_format);
+    let (mut events, mut data) = (request.outputs.is_empty(), request.outputs.is_empty());
+    for output in &request.outputs {
+        match faults.known("outputs", *output) {
+            Some(proto::Output::Events) => events = true,
+            Some(proto::Output::Data) => data = true,
+            Some(proto::Output::Unspecified) => (events, data) = (true, true),
+            None => {}
+        }
+    }
+    if request.session_ids.len() > fixed::FILTER_SESSIONS {
+        faults.add("session_ids", format!("are more than {}: use several subscribers", fixed::FILTER_SESSIONS));
+    }
+    let heartbeat = heartbeat(&mut faults, request.heartbeat_interval.as_ref());
+    faults.check(Reason::RequestInvalid)?;
+    let ids = request.session_ids;
+    Ok(SubscribeSpec {
+        subscriber: request.subscriber,
+        events,
+        data,
+        session_ids: (!ids.is_empty()).then(|| Arc::new(ids.into_iter().collect())),
+        resume: request.resume.map(|resume| {
+            (resume.instance_id, ResumePoint { epoch: resume.epoch, after_sequence: resume.after_sequence })
+        }),
+        heartbeat,
+        acknowledged,
+    })
+}
+
+pub(super) fn heartbeat(faults: &mut Faults, interval: Option<&prost_types::Duration>) -> Option<Duration> {
+    let interval = faults.duration("heartbeat_interval", interval, fixed::SESSION_TIMEOUT).filter(|i| !i.is_zero())?;
+    if interval < fixed::HEARTBEAT_INTERVAL {
+        faults.add("heartbeat_interval", format!("is shorter than {}s", fixed::HEARTBEAT_INTERVAL.as_secs()));
+    }
+    Some(interval)
+}

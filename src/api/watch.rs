@@ -1,0 +1,143 @@
+//! Watch: a snapshot of everything that lives, then every change.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{broadcast::Receiver, broadcast::error::RecvError, mpsc},
+    time::timeout,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::{
+    parse::heartbeat,
+    parse_fields::Faults,
+    proto::{self, ChangeKind, watch_response::Subject},
+    session_service,
+};
+use crate::{
+    changes::Change,
+    error::{Error, Reason},
+    gateway::Gateway,
+};
+
+/// Messages on their way to one watcher; behind them changes wait in the broadcast queue, and a watcher that falls out of that
+/// gets a fresh snapshot.
+const QUEUE: usize = 64;
+
+pub(super) type WatchStream = ReceiverStream<Result<proto::WatchResponse, Status>>;
+
+type Gone = mpsc::error::SendError<Result<proto::WatchResponse, Status>>;
+
+struct Watcher {
+    gateway: Arc<Gateway>,
+    changes: Receiver<Change>,
+    out: mpsc::Sender<Result<proto::WatchResponse, Status>>,
+    heartbeat: Option<Duration>,
+}
+
+/// # Errors
+/// REQUEST_INVALID, LIMIT_REACHED, SHUTTING_DOWN.
+pub(super) fn watch(gateway: &Arc<Gateway>, request: &proto::WatchRequest) -> Result<WatchStream, Error> {
+    let mut faults = Faults::default();
+    let heartbeat = heartbeat(&mut faults, request.heartbeat_interval.as_ref());
+    faults.check(Reason::RequestInvalid)?;
+    if gateway.registry.is_draining() {
+        return Err(Error::shutting_down());
+    }
+    let (most, changes) = (gateway.limits.watchers, gateway.registry.changes());
+    if changes.watchers() >= most {
+        return Err(Error::limit("watchers", most, "as many watch as may; end another watch first"));
+    }
+    let (out, stream) = mpsc::channel(QUEUE);
+    let mut watcher = Watcher { gateway: Arc::clone(gateway), changes: changes.watch(), out, heartbeat };
+    gateway.registry.spawn(async move {
+        let gone = watcher.out.clone();
+        let draining = watcher.gateway.registry.draining();
+        tokio::select! {
+            // The client has left: nothing more can be sent to it.
+            () = gone.closed() => {}
+            () = draining.cancelled() => {
+                let _ = gone.try_send(Err(Error::shutting_down().into()));
+            }
+            _ = watcher.run() => {}
+        }
+    });
+    Ok(ReceiverStream::new(stream))
+}
+
+impl Watcher {
+    async fn run(&mut self) -> Result<(), Gone> {
+        // Changes are watched already: nothing falls between the snapshot and them.
+        self.snapshot().await?;
+        loop {
+            let change = match self.heartbeat {
+                Some(interval) => timeout(interval, self.changes.recv()).await,
+                None => Ok(self.changes.recv().await),
+            };
+            match change {
+                Ok(Ok(change)) => self.tell(change).await?,
+                Ok(Err(RecvError::Lagged(_))) => self.snapshot().await?,
+                Ok(Err(RecvError::Closed)) => return Ok(()),
+                Err(_) => self.send(ChangeKind::Unspecified, None).await?,
+            }
+        }
+    }
+
+    async fn send(&self, kind: ChangeKind, subject: Option<Subject>) -> Result<(), Gone> {
+        self.out.send(Ok(proto::WatchResponse { kind: kind.into(), subject })).await
+    }
+
+    async fn snapshot(&self) -> Result<(), Gone> {
+        self.send(ChangeKind::SnapshotBegin, None).await?;
+        for subscriber in self.gateway.subscribers.all() {
+            let shown = session_service::subscriber(&subscriber.view());
+            self.send(ChangeKind::Added, Some(Subject::Subscriber(shown))).await?;
+        }
+        for listener in self.gateway.registry.listeners() {
+            let shown = session_service::listener(&self.gateway, &listener);
+            self.send(ChangeKind::Added, Some(Subject::Listener(shown))).await?;
+        }
+        for session in self.gateway.registry.sessions() {
+            self.send(ChangeKind::Added, Some(Subject::Session(session_service::session(&session)))).await?;
+        }
+        self.send(ChangeKind::SnapshotEnd, None).await
+    }
+
+    async fn tell(&self, change: Change) -> Result<(), Gone> {
+        let registry = &self.gateway.registry;
+        let (kind, subject) = match change {
+            Change::SessionAdded(ref id) | Change::SessionChanged(ref id) => match registry.session(id.as_str()) {
+                Ok(session) => {
+                    let kind =
+                        if matches!(change, Change::SessionAdded(_)) { ChangeKind::Added } else { ChangeKind::Changed };
+                    (kind, Subject::Session(session_service::session(&session)))
+                }
+                // Gone again meanwhile; its removal comes next.
+                Err(_) => return Ok(()),
+            },
+            Change::SessionRemoved(id) => {
+                let session = proto::Session { session_id: id.to_string(), ..proto::Session::default() };
+                (ChangeKind::Removed, Subject::Session(session))
+            }
+            Change::ListenerAdded(id) => match registry.listener(id.as_str()) {
+                Ok(listener) => {
+                    let shown = session_service::listener(&self.gateway, &listener);
+                    (ChangeKind::Added, Subject::Listener(shown))
+                }
+                Err(_) => return Ok(()),
+            },
+            Change::ListenerRemoved(id) => {
+                let listener = proto::Listener { listener_id: id.to_string(), ..proto::Listener::default() };
+                (ChangeKind::Removed, Subject::Listener(listener))
+            }
+            Change::SubscriberAdded(name) => (ChangeKind::Added, named(&name)),
+            Change::SubscriberRemoved(name) => (ChangeKind::Removed, named(&name)),
+        };
+        self.send(kind, Some(subject)).await
+    }
+}
+
+fn named(name: &str) -> Subject {
+    Subject::Subscriber(proto::Subscriber { name: name.to_owned(), ..proto::Subscriber::default() })
+}

@@ -1,0 +1,233 @@
+//! TcpConnect.
+
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+};
+
+use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tonic::Code;
+
+use super::{ConnectSpec, Gateway, TcpOptions};
+use crate::{
+    envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
+    error::{Error, Reason, io_sentence},
+    framing::WaitFor,
+    net::{resolve::ResolveError, tcp},
+    registry::{Opened, Outcome, Session},
+    session::{Close, Core, Kind, OnTimeout, SessionSpec, TcpSession, TcpSpec, drive_tcp},
+    subscriber::{LaneKey, Subscriber},
+};
+
+/// A session that was dialled.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// Its id.
+    pub session_id: SessionId,
+    /// Its ends; None while connecting.
+    pub ends: Option<Ends>,
+}
+
+impl Gateway {
+    /// Dials. With a request id, a retry finds the session of the first call; without one, a call that is dropped while
+    /// connecting gives the dial up.
+    ///
+    /// # Errors
+    /// CONNECT_FAILED, SESSION_ID_CONFLICT, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    pub async fn connect(self: &Arc<Self>, spec: ConnectSpec) -> Result<Connected, Error> {
+        let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
+        if let Some(key) = &spec.request {
+            if let Some(Opened::Dialled(session_id, outcome)) = self.registry.requested(key)? {
+                return Self::dialled(session_id, outcome, spec.no_wait).await;
+            }
+        }
+        let (session, outcome) = self.dial(&spec, wait_for)?;
+        let id = session.core.id.clone();
+        let mut guard = GiveUp { session, armed: spec.request.is_none() && !spec.no_wait };
+        let connected = Self::dialled(id, outcome, spec.no_wait).await;
+        guard.armed = false;
+        connected
+    }
+
+    async fn dialled(
+        session_id: SessionId,
+        mut outcome: watch::Receiver<Outcome>,
+        no_wait: bool,
+    ) -> Result<Connected, Error> {
+        if no_wait {
+            return Ok(Connected { session_id, ends: None });
+        }
+        // The sender goes without a word only where the session's task panicked.
+        let told = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        match told {
+            Ok(Some(Ok(ends))) => Ok(Connected { session_id, ends: Some(ends) }),
+            Ok(Some(Err(error))) => Err(error),
+            Ok(None) | Err(_) => Err(Error::new(Reason::Internal, "the session's task failed; please report it")),
+        }
+    }
+
+    fn dial(
+        self: &Arc<Self>,
+        spec: &ConnectSpec,
+        wait_for: Option<WaitFor>,
+    ) -> Result<(Arc<TcpSession>, watch::Receiver<Outcome>), Error> {
+        let subscriber = self.subscriber(&spec.subscriber)?;
+        self.check_not_overdue(&subscriber)?;
+        let permit = Arc::clone(&self.connects).try_acquire_owned().map_err(|_| {
+            Error::limit(
+                "pending_connects",
+                self.limits.pending_connects,
+                "too many connections are being made; try again",
+            )
+        })?;
+        let id = spec.session_id.clone().unwrap_or_else(SessionId::random);
+        let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpOutbound);
+        let target = (Arc::clone(&spec.host), spec.port);
+        let session = self.tcp_session(id.clone(), Kind::TcpOutbound, None, &subscriber, target, &tcp_spec);
+        let (tell, outcome) = watch::channel(None);
+        let request = spec.request.clone().map(|key| (key, Opened::Dialled(id, outcome.clone())));
+        let first = Body::Connecting { host: Arc::clone(&spec.host), port: spec.port };
+        let failure = Arc::new(OnceLock::new());
+        let dial = Dial {
+            gateway: Arc::clone(self),
+            session: Arc::clone(&session),
+            deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.connect_timeout),
+        };
+        let run = {
+            let (failure, tell) = (Arc::clone(&failure), tell.clone());
+            async move {
+                let dialled = dial.run().await;
+                drop(permit);
+                match dialled {
+                    Ok((socket, ends)) => dial.serve(socket, ends, &tell).await,
+                    Err((error, reason)) => {
+                        let _ = failure.set(error);
+                        reason
+                    }
+                }
+            }
+        };
+        // A failed dial is told to the caller when its id is free again.
+        let after = move || {
+            if let Some(error) = failure.get() {
+                let _ = tell.send(Some(Err(error.clone())));
+            }
+        };
+        self.registry.open_session(Session::Tcp(Arc::clone(&session)), request, first, run, after)?;
+        Ok((session, outcome))
+    }
+
+    pub(super) fn tcp_spec(&self, options: &TcpOptions, wait_for: Option<WaitFor>, kind: Kind) -> TcpSpec {
+        let default = if kind == Kind::TcpInbound { OnTimeout::Close } else { OnTimeout::Keep };
+        TcpSpec {
+            session: SessionSpec {
+                timeout: options.timeout,
+                on_timeout: options.on_timeout.unwrap_or(default),
+                orphan_timeout: self.orphan_timeout(options.orphan_timeout),
+            },
+            mode: options.mode,
+            wait_for,
+            allow_half_open: options.allow_half_open,
+        }
+    }
+
+    pub(super) fn tcp_session(
+        &self,
+        id: SessionId,
+        kind: Kind,
+        listener: Option<ListenerId>,
+        subscriber: &Arc<Subscriber>,
+        target: (Arc<str>, u16),
+        spec: &TcpSpec,
+    ) -> Arc<TcpSession> {
+        let claim = Self::opener(subscriber, &id, spec.wait_for.clone());
+        let lifecycle = subscriber.lane(LaneKey::Session(id.clone()));
+        let core = Core::new(id, kind, listener, lifecycle, &spec.session, Arc::clone(self.registry.changes()));
+        Arc::new(TcpSession::new(core, target, spec, claim, Arc::clone(&self.limits)))
+    }
+}
+
+/// Gives a dial up in Drop.
+struct GiveUp {
+    session: Arc<TcpSession>,
+    armed: bool,
+}
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        if self.armed && self.session.ends().is_none() {
+            self.session.core.request_close(Close::Abort(CloseReason::Abort));
+        }
+    }
+}
+
+struct Dial {
+    gateway: Arc<Gateway>,
+    session: Arc<TcpSession>,
+    deadline: Instant,
+}
+
+impl Dial {
+    /// Resolves and connects, unless the session is closed meanwhile.
+    async fn run(&self) -> Result<(TcpStream, Ends), (Error, CloseReason)> {
+        tokio::select! {
+            biased;
+            reason = self.session.core.close_requested() => {
+                let error = Error::new(Reason::ConnectFailed, "the session was closed while connecting");
+                Err((self.describe(error), reason))
+            }
+            dialled = self.connect() => dialled.map_err(|error| {
+                let error = self.describe(error);
+                self.session.core.emit_error(error.clone());
+                (error.already_reported(), CloseReason::Error)
+            }),
+        }
+    }
+
+    async fn connect(&self) -> Result<(TcpStream, Ends), Error> {
+        let (host, port) = &self.session.target;
+        let addrs = self.gateway.resolver.resolve(host, *port, self.deadline).await.map_err(unresolved)?;
+        let receive_buffer = self.gateway.limits.socket_receive_buffer_bytes;
+        let stream = tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(|error| refused(&error))?;
+        let ends = tcp::ends(&stream).map_err(|error| refused(&error))?;
+        Ok((stream, ends))
+    }
+
+    async fn serve(&self, socket: TcpStream, ends: Ends, tell: &watch::Sender<Outcome>) -> CloseReason {
+        let socket = Arc::new(socket);
+        self.session.open(Arc::clone(&socket), ends);
+        self.session.core.emit(Body::Connected(ends));
+        let _ = tell.send(Some(Ok(ends)));
+        drive_tcp(Arc::clone(&self.session), socket).await
+    }
+
+    fn describe(&self, error: Error) -> Error {
+        let (host, port) = &self.session.target;
+        error.with("sessionId", &self.session.core.id).with("host", host).with("port", port)
+    }
+}
+
+fn unresolved(error: ResolveError) -> Error {
+    let failed = match &error {
+        ResolveError::Malformed(_) => Error::new(Reason::ConnectInvalid, error.to_string()),
+        ResolveError::NotFound { .. } => Error::new(Reason::ConnectFailed, error.to_string()),
+        ResolveError::TimedOut(_) => {
+            Error::new(Reason::ConnectFailed, error.to_string()).with_code(Code::DeadlineExceeded)
+        }
+    };
+    failed.with("phase", "resolve")
+}
+
+fn refused(error: &io::Error) -> Error {
+    let failed = match error.kind() {
+        io::ErrorKind::TimedOut if error.raw_os_error().is_none() => {
+            let sentence = "the peer did not answer within the connect timeout";
+            Error::new(Reason::ConnectFailed, sentence).with_code(Code::DeadlineExceeded).with("errno", "ETIMEDOUT")
+        }
+        io::ErrorKind::ConnectionRefused if error.raw_os_error().is_none() => {
+            Error::new(Reason::ConnectFailed, "connection refused").with("errno", "ECONNREFUSED")
+        }
+        _ => Error::new(Reason::ConnectFailed, io_sentence(error)).with_io(error),
+    };
+    failed.with("phase", "connect")
+}

@@ -1,0 +1,96 @@
+//! TcpListen and TcpUnlisten.
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+
+use super::{Gateway, ListenSpec, UnlistenSpec};
+use crate::{
+    envelope::{Body, CloseReason, ListenerId, SessionId},
+    error::{Error, Reason, io_sentence},
+    net::{canonical, host_text, tcp},
+    registry::{Opened, Session},
+    session::{Close, Kind, Listener, TcpSpec, drive_tcp},
+    subscriber::{LaneKey, Subscriber},
+};
+
+/// A listener that was closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Unlistened {
+    /// How many of its sessions are being closed.
+    pub sessions_closing: usize,
+}
+
+impl Gateway {
+    /// Opens a listener.
+    ///
+    /// # Errors
+    /// SERVER_ERROR, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    pub async fn listen(self: &Arc<Self>, spec: ListenSpec) -> Result<Arc<Listener>, Error> {
+        let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
+        if let Some(key) = &spec.request {
+            if let Some(Opened::Listener(id)) = self.registry.requested(key)? {
+                return self.registry.listener(id.as_str());
+            }
+        }
+        let subscriber = self.subscriber(&spec.subscriber)?;
+        self.check_not_overdue(&subscriber)?;
+        let failed = |error: std::io::Error| {
+            let address = spec.address;
+            Error::new(Reason::ServerError, format!("cannot listen on {address}: {}", io_sentence(&error)))
+                .with("host", address.ip())
+                .with("port", address.port())
+                .with_io(&error)
+        };
+        let limits = &self.limits;
+        let socket =
+            tcp::listen(spec.address, limits.socket_receive_buffer_bytes, limits.listen_backlog).map_err(failed)?;
+        let local = socket.local_addr().map_err(failed)?;
+        let id = ListenerId::random();
+        let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpInbound);
+        let lane = subscriber.lane(LaneKey::Listener(id.clone()));
+        let listener = Arc::new(Listener::new(id.clone(), local, tcp_spec.clone(), lane));
+        let request = spec.request.map(|key| (key, Opened::Listener(id.clone())));
+        let may_accept = {
+            let (gateway, subscriber) = (Arc::clone(self), Arc::clone(&subscriber));
+            move || gateway.registry.has_room() && !subscriber.is_overdue()
+        };
+        let accepted = {
+            let gateway = Arc::clone(self);
+            move |stream| gateway.accept(stream, &id, &subscriber, &tcp_spec)
+        };
+        self.registry.open_listener(&listener, socket, request, may_accept, accepted)?;
+        tracing::info!(listener = %listener.id, address = %local, subscriber = %listener.lane().subscriber().name(), "listening");
+        Ok(listener)
+    }
+
+    fn accept(&self, stream: TcpStream, listener: &ListenerId, subscriber: &Arc<Subscriber>, spec: &TcpSpec) {
+        // A peer that is gone already leaves no address: there was no connection worth a session.
+        let Ok(ends) = tcp::ends(&stream) else { return };
+        tcp::tune(&stream);
+        let id = SessionId::random();
+        let target = (host_text(&canonical(ends.remote)).into(), ends.remote.port());
+        let session = self.tcp_session(id, Kind::TcpInbound, Some(listener.clone()), subscriber, target, spec);
+        let socket = Arc::new(stream);
+        session.open(Arc::clone(&socket), ends);
+        let run = drive_tcp(Arc::clone(&session), socket);
+        // The limit was asked before accepting; two listeners may still race for the last place, and then the peer is let go.
+        if let Err(error) = self.registry.open_session(Session::Tcp(session), None, Body::Connected(ends), run, || ()) {
+            tracing::warn!(%listener, peer = %ends.remote, %error, "an accepted connection was let go");
+        }
+    }
+
+    /// Closes a listener, with its sessions where asked.
+    ///
+    /// # Errors
+    /// LISTENER_NOT_FOUND.
+    pub fn unlisten(&self, spec: &UnlistenSpec) -> Result<Unlistened, Error> {
+        let listener = self.registry.listener(&spec.listener_id)?;
+        listener.stop();
+        let sessions = if spec.close_sessions { self.registry.sessions_of(&listener.id) } else { Vec::new() };
+        for session in &sessions {
+            session.core().request_close(Close::Graceful(CloseReason::ByRequest));
+        }
+        Ok(Unlistened { sessions_closing: sessions.len() })
+    }
+}

@@ -1,0 +1,219 @@
+//! The use cases, free of gRPC: specs in, results out. One file per group of calls.
+//!
+//! Order of every opening call: the subscriber, the lanes, the session, its place in the registry, the socket, the task; each of
+//! them frees itself when dropped, so that a call abandoned at any await leaves nothing behind.
+
+mod connect;
+mod drain;
+mod listen;
+mod patterns;
+mod send;
+mod spec;
+mod udp;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use self::patterns::Patterns;
+pub use self::{
+    connect::Connected,
+    listen::Unlistened,
+    send::{Sent, SentOutcome},
+    spec::{
+        ConnectSpec, DatagramSpec, DisconnectSpec, ExchangeCall, ListenSpec, Pattern, SendSpec, SubscribeSpec,
+        TcpOptions, UdpInSpec, UnlistenSpec,
+    },
+    udp::{Bound, DatagramSent},
+};
+use crate::{
+    changes::{Change, Changes},
+    claims::{ClaimMove, DataClaim, WaitChange},
+    envelope::{Body, Envelope, SessionId},
+    error::{Error, Reason},
+    framing::WaitFor,
+    limits::Limits,
+    net::resolve::Resolver,
+    registry::{Registry, Session},
+    session::Mode,
+    subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
+};
+
+/// The gateway: everything a call needs.
+pub struct Gateway {
+    /// This process: resumes against another fail.
+    pub instance_id: String,
+    /// All bounds.
+    pub limits: Arc<Limits>,
+    /// What lives.
+    pub registry: Arc<Registry>,
+    /// Who receives.
+    pub subscribers: Subscribers,
+    resolver: Resolver,
+    patterns: Patterns,
+    connects: Arc<Semaphore>,
+    messages: AtomicU64,
+}
+
+impl Gateway {
+    /// A gateway in which nothing lives yet.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        let limits = Arc::new(limits);
+        let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::new(Changes::new())));
+        Arc::new(Self {
+            instance_id: Uuid::new_v4().to_string(),
+            subscribers: Subscribers::new(Arc::clone(&limits)),
+            resolver: Resolver::new(limits.name_lookups),
+            patterns: Patterns::new(limits.pattern()),
+            connects: Arc::new(Semaphore::new(limits.pending_connects)),
+            messages: AtomicU64::new(0),
+            registry,
+            limits,
+        })
+    }
+
+    /// The subscriber of this name; empty stands for "default".
+    ///
+    /// # Errors
+    /// LIMIT_REACHED.
+    pub fn subscriber(&self, name: &str) -> Result<Arc<Subscriber>, Error> {
+        let name = if name.is_empty() { DEFAULT_NAME } else { name };
+        let (subscriber, new) = self.subscribers.get_or_create(name)?;
+        if new {
+            self.registry.changes().publish(|| Change::SubscriberAdded(Arc::clone(subscriber.name())));
+        }
+        Ok(subscriber)
+    }
+
+    /// Attaches a stream.
+    ///
+    /// # Errors
+    /// INSTANCE_CHANGED, EPOCH_CHANGED, REQUEST_INVALID, LIMIT_REACHED, SHUTTING_DOWN.
+    pub fn subscribe(&self, spec: SubscribeSpec) -> Result<Subscription, Error> {
+        if self.registry.is_draining() {
+            return Err(Error::shutting_down());
+        }
+        if let Some((instance, _)) = &spec.resume {
+            if *instance != self.instance_id {
+                return Err(Error::new(
+                    Reason::InstanceChanged,
+                    "the gateway was restarted since: its sessions and what was not delivered are gone; subscribe without resume",
+                )
+                .with("instanceId", &self.instance_id));
+            }
+        }
+        let subscriber = self.subscriber(&spec.subscriber)?;
+        let filter = Filter { events: spec.events, data: spec.data, ids: spec.session_ids };
+        let resume: Option<ResumePoint> = spec.resume.map(|(_, point)| point);
+        Subscription::attach(&subscriber, filter, resume.as_ref(), spec.acknowledged, spec.heartbeat)
+    }
+
+    /// Puts an error a call failed with on its caller's events output as well.
+    pub fn report(&self, subscriber: &str, session: Option<&str>, error: &Error) {
+        if error.is_reported() {
+            return;
+        }
+        // A caller that asks for too many subscribers has this very error as its answer.
+        let Ok(subscriber) = self.subscriber(subscriber) else { return };
+        let mut envelope = Envelope::of_gateway(Body::Failed(Arc::new(error.clone())));
+        let live = session.and_then(|id| self.registry.session(id).ok());
+        let key = match (&live, session) {
+            (Some(session), _) => LaneKey::Session(session.core().id.clone()),
+            (None, _) => LaneKey::Control,
+        };
+        envelope.session = session.filter(|id| id.len() <= crate::limits::fixed::NAME_BYTES).map(SessionId::new);
+        subscriber.lane(key).push_report(envelope);
+    }
+
+    fn message_id(&self) -> Arc<str> {
+        format!("msg-{}", self.messages.fetch_add(1, Ordering::Relaxed) + 1).into()
+    }
+
+    async fn pattern(&self, pattern: &Pattern, mode: Mode) -> Result<Option<WaitFor>, Error> {
+        match pattern {
+            Pattern::None => Ok(None),
+            Pattern::Regex(_) if mode == Mode::Binary => Err(Error::new(
+                Reason::WaitForInvalid,
+                "wait_for needs line mode: open the session with mode TCP_MODE_LINE",
+            )),
+            Pattern::Regex(text) => self.patterns.compile(text).await.map(Some),
+        }
+    }
+
+    /// The claim a call asks for.
+    async fn claim_move(
+        &self,
+        subscriber: &str,
+        wait: &Option<Pattern>,
+        session: &Session,
+    ) -> Result<ClaimMove, Error> {
+        let mode = match session {
+            Session::Tcp(tcp) => tcp.mode,
+            Session::Udp(_) => Mode::Binary,
+        };
+        let wait = match wait {
+            None => WaitChange::Inherit,
+            Some(Pattern::None) => WaitChange::Clear,
+            Some(pattern) => self.pattern(pattern, mode).await?.map_or(WaitChange::Clear, WaitChange::Set),
+        };
+        Ok(ClaimMove { subscriber: self.subscriber(subscriber)?, wait })
+    }
+
+    /// Moves a session's data claim without sending. Returns the generation and who held it before.
+    ///
+    /// # Errors
+    /// SESSION_NOT_FOUND, WAIT_FOR_INVALID, LIMIT_REACHED.
+    pub async fn claim_data(
+        &self,
+        session: &str,
+        subscriber: &str,
+        wait: &Option<Pattern>,
+    ) -> Result<(u64, Arc<str>), Error> {
+        let session = self.registry.session(session)?;
+        session.core().touch();
+        let to = self.claim_move(subscriber, wait, &session).await?;
+        Ok(match &session {
+            Session::Tcp(tcp) => tcp.move_claim(to),
+            Session::Udp(udp) => udp.move_claim(to),
+        })
+    }
+
+    /// The opener's two claims on a session to be.
+    fn opener(subscriber: &Arc<Subscriber>, id: &SessionId, wait: Option<WaitFor>) -> DataClaim {
+        DataClaim::new(subscriber.lane(LaneKey::Session(id.clone())), wait)
+    }
+
+    /// Nothing new is opened for a subscriber that does not fetch its events.
+    fn check_not_overdue(&self, subscriber: &Subscriber) -> Result<(), Error> {
+        if subscriber.is_overdue() {
+            return Err(Error::limit(
+                "subscriber_events",
+                self.limits.subscriber_events,
+                format!(
+                    "the subscriber \"{}\" has too many undelivered events: attach a stream to it",
+                    subscriber.name()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn emit_sent(&self, subscriber: &Arc<Subscriber>, session: Option<&SessionId>, body: Body) {
+        let (key, envelope) = match session {
+            Some(id) => (LaneKey::Session(id.clone()), Envelope::of_session(id, body)),
+            None => (LaneKey::Control, Envelope::of_gateway(body)),
+        };
+        subscriber.lane(key).push_report(envelope);
+    }
+
+    fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
+        Some(asked.unwrap_or(self.limits.orphan_timeout)).filter(|timeout| !timeout.is_zero())
+    }
+}

@@ -1,0 +1,176 @@
+//! UdpIn and UdpOut.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{DatagramSpec, Gateway, UdpInSpec};
+use crate::{
+    envelope::{Body, SessionId},
+    error::{Error, Reason, io_sentence},
+    limits::fixed,
+    net::{host_text, resolve::ResolveError, udp},
+    registry::{Opened, Session},
+    session::{Core, Kind, SessionSpec, UdpSession, drive_udp},
+    subscriber::LaneKey,
+};
+
+/// Resolving the destination of a datagram may take this long.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A UDP socket that was bound.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Its session.
+    pub session_id: SessionId,
+    /// Its address.
+    pub local: SocketAddr,
+    /// Its groups.
+    pub groups: Arc<[String]>,
+}
+
+/// A datagram that the operating system took.
+#[derive(Clone, Debug)]
+pub struct DatagramSent {
+    /// Its id.
+    pub message_id: Arc<str>,
+    /// Where it went.
+    pub to: SocketAddr,
+    /// Its size.
+    pub bytes: usize,
+}
+
+impl Gateway {
+    /// Binds a UDP socket.
+    ///
+    /// # Errors
+    /// UDP_ERROR, SESSION_ID_CONFLICT, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    pub async fn udp_in(self: &Arc<Self>, spec: UdpInSpec) -> Result<Bound, Error> {
+        if let Some(key) = &spec.request {
+            if let Some(Opened::Udp(id)) = self.registry.requested(key)? {
+                if let Session::Udp(session) = self.registry.session(id.as_str())? {
+                    return Ok(bound(&session));
+                }
+            }
+        }
+        let subscriber = self.subscriber(&spec.subscriber)?;
+        self.check_not_overdue(&subscriber)?;
+        let failed = |error: io::Error| {
+            let address = spec.address;
+            Error::new(Reason::UdpError, format!("cannot bind UDP {address}: {}", io_sentence(&error)))
+                .with("host", address.ip())
+                .with("port", address.port())
+                .with_io(&error)
+        };
+        let buffer = self.limits.udp_receive_buffer_bytes;
+        let socket = udp::bind(spec.address, &spec.groups, spec.reuse_address, buffer).map_err(failed)?;
+        let local = socket.local_addr().map_err(failed)?;
+        let socket = Arc::new(socket);
+        let groups = spec.group_names();
+        let id = spec.session_id.unwrap_or_else(SessionId::random);
+        let session_spec = SessionSpec {
+            timeout: spec.timeout,
+            on_timeout: spec.on_timeout,
+            orphan_timeout: self.orphan_timeout(spec.orphan_timeout),
+        };
+        let claim = Self::opener(&subscriber, &id, None);
+        let lifecycle = subscriber.lane(LaneKey::Session(id.clone()));
+        let changes = Arc::clone(self.registry.changes());
+        let core = Core::new(id.clone(), Kind::Udp, None, lifecycle, &session_spec, changes);
+        let session = Arc::new(UdpSession::new(core, Arc::clone(&socket), local, groups, spec.utf8, claim));
+        let first = Body::Listening { local, groups: Arc::clone(&session.groups) };
+        let request = spec.request.map(|key| (key, Opened::Udp(id)));
+        let run = drive_udp(Arc::clone(&session), socket);
+        self.registry.open_session(Session::Udp(Arc::clone(&session)), request, first, run, || ())?;
+        Ok(bound(&session))
+    }
+
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// SEND_INVALID, UDP_SEND_FAILED, SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, LIMIT_REACHED, SHUTTING_DOWN.
+    pub async fn udp_out(&self, spec: &DatagramSpec) -> Result<DatagramSent, Error> {
+        let session = match &spec.session_id {
+            Some(id) => Some(self.udp_session(id)?),
+            None if self.registry.is_draining() => return Err(Error::shutting_down()),
+            None => None,
+        };
+        let ipv4_only = session.as_ref().is_some_and(|session| session.local.is_ipv4());
+        let to = self.destination(spec, ipv4_only).await?;
+        let failed = |error: &io::Error| send_failed(error, spec, to);
+        let bytes = match &session {
+            Some(session) => {
+                if !spec.subscriber.is_empty() {
+                    let to = self.claim_move(&spec.subscriber, &None, &Session::Udp(Arc::clone(session))).await?;
+                    session.move_claim(to);
+                }
+                session.send(to, &spec.payload, &spec.options).await?.map_err(|error| failed(&error))?
+            }
+            None => {
+                let socket = udp::sender(&to).map_err(|error| failed(&error))?;
+                udp::send(&socket, to, &spec.payload, &spec.options).await.map_err(|error| failed(&error))?
+            }
+        };
+        let message_id = self.message_id();
+        if spec.emit_sent {
+            let subscriber = self.subscriber(&spec.subscriber)?;
+            let body = Body::DatagramSent { message_id: Arc::clone(&message_id), to, bytes: bytes as u32 };
+            self.emit_sent(&subscriber, session.as_ref().map(|session| &session.core.id), body);
+        }
+        Ok(DatagramSent { message_id, to, bytes })
+    }
+
+    fn udp_session(&self, id: &str) -> Result<Arc<UdpSession>, Error> {
+        match self.registry.session(id)? {
+            Session::Udp(session) => {
+                session.core.touch();
+                Ok(session)
+            }
+            Session::Tcp(session) => Err(Error::new(
+                Reason::SendInvalid,
+                "session_id names a TCP session: use TcpSend, or a session of UdpIn",
+            )
+            .with("sessionId", &session.core.id)),
+        }
+    }
+
+    async fn destination(&self, spec: &DatagramSpec, ipv4_only: bool) -> Result<SocketAddr, Error> {
+        let deadline = Instant::now() + RESOLVE_TIMEOUT;
+        let addrs = self.resolver.resolve(&spec.host, spec.port, deadline).await.map_err(|error| {
+            let reason = match error {
+                ResolveError::Malformed(_) => Reason::SendInvalid,
+                ResolveError::NotFound { .. } | ResolveError::TimedOut(_) => Reason::UdpSendFailed,
+            };
+            Error::new(reason, error.to_string()).with("host", crate::error::shortened(&spec.host))
+        })?;
+        let reachable = addrs.iter().find(|addr| addr.is_ipv4() || !ipv4_only);
+        reachable.copied().ok_or_else(|| {
+            Error::new(
+                Reason::UdpSendFailed,
+                "the destination has only IPv6 addresses, and the session's socket is IPv4",
+            )
+            .with("host", &spec.host)
+        })
+    }
+}
+
+fn bound(session: &UdpSession) -> Bound {
+    Bound { session_id: session.core.id.clone(), local: session.local, groups: Arc::clone(&session.groups) }
+}
+
+fn send_failed(error: &io::Error, spec: &DatagramSpec, to: SocketAddr) -> Error {
+    let sentence = match error.raw_os_error().map(nix::errno::Errno::from_raw) {
+        Some(nix::errno::Errno::EACCES) if !spec.options.broadcast => {
+            "not allowed: if this is a broadcast address, set broadcast".to_owned()
+        }
+        Some(nix::errno::Errno::EMSGSIZE) => {
+            let size = spec.payload.len();
+            format!("{size} bytes are too many for one datagram (at most {})", fixed::DATAGRAM_BYTES)
+        }
+        _ => io_sentence(error),
+    };
+    Error::new(Reason::UdpSendFailed, format!("sending to {to} failed: {sentence}"))
+        .with("host", host_text(&to))
+        .with("port", to.port())
+        .with_io(error)
+}

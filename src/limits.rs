@@ -1,0 +1,219 @@
+//! Every bound of the gateway: its default, its unit, and the memory it can cost.
+//!
+//! Each field is a setting `limits.<field>` (file, environment or flag; see `config`). Nothing in the gateway queues, buffers,
+//! waits or counts without one of these.
+//!
+//! Worst-case memory, apart from about 3 KiB per session:
+//! `subscribers in use x (subscriber_backlog_bytes + subscriber_retained_bytes + subscriber_events x 0.5 KiB)`
+//! `+ sessions x (full_backlog_read_bytes + line_bytes + line_held_bytes + send_queue_bytes)`, where line mode and pending sends
+//! apply only to sessions that use them. Kernel buffers add at most `2 x socket_receive_buffer_bytes` per TCP session.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::framing::{LineLimits, PatternLimits};
+
+/// What an undelivered envelope counts towards a backlog on top of its payload: about what it occupies in memory, so that a
+/// million empty datagrams are not free.
+pub const ENVELOPE_OVERHEAD_BYTES: usize = 256;
+
+/// All bounds. See the module's header for the memory product.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Live sessions (TCP connections and UDP sockets). Each costs a file descriptor and about 3 KiB.
+    pub sessions: usize,
+    /// Live TCP listeners.
+    pub listeners: usize,
+    /// Connection attempts under way at once.
+    pub pending_connects: usize,
+    /// Name lookups under way at once. Each blocks a thread for as long as the system's resolver takes.
+    pub name_lookups: usize,
+    /// Subscribers, with or without streams.
+    pub subscribers: usize,
+    /// Streams attached to one subscriber.
+    pub streams_per_subscriber: usize,
+    /// Concurrent `Watch` streams.
+    pub watchers: usize,
+    /// Undelivered bytes of one subscriber. When reached, its TCP sessions are not read and its oldest datagrams go.
+    pub subscriber_backlog_bytes: usize,
+    /// Undelivered bytes of one session: its share of the backlog.
+    pub session_backlog_bytes: usize,
+    /// What a session with nothing undelivered may still read when its subscriber's backlog is full, so that bulk does not starve
+    /// a prompt.
+    pub full_backlog_read_bytes: usize,
+    /// Undelivered lifecycle events of one subscriber. When reached, its listeners stop accepting and its connects are refused.
+    pub subscriber_events: usize,
+    /// Undelivered error and `sent` reports of one subscriber. When reached the oldest go and are counted: their callers have them
+    /// as answers already.
+    pub subscriber_reports: usize,
+    /// Delivered bytes kept so that a plain stream can resume.
+    pub subscriber_retained_bytes: usize,
+    /// Envelopes in one message of a stream.
+    pub batch_envelopes: usize,
+    /// Payload bytes in one message of a stream (one envelope may exceed it).
+    pub batch_bytes: usize,
+    /// A stream that takes nothing for this long while the backlog is full is ended.
+    #[serde(with = "humantime_serde")]
+    pub stall_timeout: Duration,
+    /// A subscriber without streams, sessions and listeners is removed, with its backlog, after this long.
+    #[serde(with = "humantime_serde")]
+    pub subscriber_idle_timeout: Duration,
+    /// Default orphan timeout of sessions. 0s: never.
+    #[serde(with = "humantime_serde")]
+    pub orphan_timeout: Duration,
+    /// Payload bytes of one send, line terminators included.
+    pub payload_bytes: usize,
+    /// Items of one send.
+    pub payload_items: usize,
+    /// Sends of one session that wait for the peer to read.
+    pub send_queue_sends: usize,
+    /// Bytes of the sends of one session that wait for the peer to read; one send may always wait.
+    pub send_queue_bytes: usize,
+    /// Callers that wait for the turn of one session.
+    pub turn_waiters: usize,
+    /// Commands of one Attach stream that are not answered yet.
+    pub attach_commands: usize,
+    /// Bytes of unanswered sends of one session on one Attach stream: its send credit.
+    pub attach_send_credit_bytes: usize,
+    /// One line, without its end.
+    pub line_bytes: usize,
+    /// Lines collected for a wait_for.
+    pub line_held_lines: usize,
+    /// Bytes of lines collected for a wait_for.
+    pub line_held_bytes: usize,
+    /// A wait_for pattern.
+    pub pattern_bytes: usize,
+    /// A compiled pattern.
+    pub pattern_compiled_bytes: usize,
+    /// Nesting of a pattern.
+    pub pattern_nesting: u32,
+    /// Default connect timeout; requests may ask for up to 60 s.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// Default time of an exchange, its wait for the turn included; requests may ask for up to 10 min.
+    #[serde(with = "humantime_serde")]
+    pub exchange_timeout: Duration,
+    /// Default time the turn is kept for the late answer of an exchange that ended unanswered.
+    #[serde(with = "humantime_serde")]
+    pub settle_timeout: Duration,
+    /// How long a graceful close may take: writing what is queued, and the peer's own end.
+    #[serde(with = "humantime_serde")]
+    pub close_timeout: Duration,
+    /// SO_RCVBUF of TCP sockets, so that a paused session does not pile up megabytes in the kernel (which doubles the value).
+    /// 0: leave it to the kernel.
+    pub socket_receive_buffer_bytes: usize,
+    /// SO_RCVBUF of UDP sockets. 0: leave it to the kernel.
+    pub udp_receive_buffer_bytes: usize,
+    /// Connections waiting to be accepted by one listener.
+    pub listen_backlog: u32,
+    /// gRPC connections.
+    pub grpc_connections: usize,
+    /// Concurrent streams of one gRPC connection.
+    pub grpc_streams_per_connection: u32,
+    /// One gRPC message to the gateway.
+    pub grpc_message_bytes: usize,
+    /// How long a gRPC connection may take to send its HTTP/2 preface.
+    #[serde(with = "humantime_serde")]
+    pub grpc_preface_timeout: Duration,
+    /// How long a graceful stop may take before everything is cut.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: usize = 1024;
+        const MIB: usize = 1024 * KIB;
+        Self {
+            sessions: 16_384,
+            listeners: 256,
+            pending_connects: 1024,
+            name_lookups: 32,
+            subscribers: 4096,
+            streams_per_subscriber: 16,
+            watchers: 64,
+            subscriber_backlog_bytes: 16 * MIB,
+            session_backlog_bytes: 256 * KIB,
+            full_backlog_read_bytes: 4 * KIB,
+            subscriber_events: 32_768,
+            subscriber_reports: 256,
+            subscriber_retained_bytes: MIB,
+            batch_envelopes: 256,
+            batch_bytes: 128 * KIB,
+            stall_timeout: Duration::from_secs(60),
+            subscriber_idle_timeout: Duration::from_secs(300),
+            orphan_timeout: Duration::from_secs(300),
+            payload_bytes: MIB,
+            payload_items: 1024,
+            send_queue_sends: 128,
+            send_queue_bytes: MIB,
+            turn_waiters: 256,
+            attach_commands: 16_384,
+            attach_send_credit_bytes: 256 * KIB,
+            line_bytes: 64 * KIB,
+            line_held_lines: 4096,
+            line_held_bytes: 256 * KIB,
+            pattern_bytes: 4 * KIB,
+            pattern_compiled_bytes: 256 * KIB,
+            pattern_nesting: 50,
+            connect_timeout: Duration::from_secs(10),
+            exchange_timeout: Duration::from_secs(30),
+            settle_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(10),
+            socket_receive_buffer_bytes: 128 * KIB,
+            udp_receive_buffer_bytes: MIB,
+            listen_backlog: 1024,
+            grpc_connections: 1024,
+            grpc_streams_per_connection: 1024,
+            grpc_message_bytes: 2 * MIB,
+            grpc_preface_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(25),
+        }
+    }
+}
+
+/// Bounds of request fields that are part of the API rather than of a deployment.
+pub mod fixed {
+    use std::time::Duration;
+
+    /// A host name or address (RFC 1035 allows 253 characters).
+    pub const HOST_BYTES: usize = 253;
+    /// A session id, subscriber name or request id.
+    pub const NAME_BYTES: usize = 128;
+    /// Session ids in a Subscribe filter.
+    pub const FILTER_SESSIONS: usize = 1024;
+    /// Multicast groups of one UDP socket.
+    pub const MULTICAST_GROUPS: usize = 64;
+    /// A UDP payload: 65535 less the UDP and IPv4 headers.
+    pub const DATAGRAM_BYTES: usize = 65_507;
+    /// The longest connect timeout.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+    /// The longest exchange or settle timeout.
+    pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(600);
+    /// The longest inactivity or orphan timeout.
+    pub const SESSION_TIMEOUT: Duration = Duration::from_secs(86_400);
+    /// The shortest heartbeat interval.
+    pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+    /// The longest page of a list.
+    pub const PAGE_SIZE: u32 = 1000;
+    /// The page of a list that asks for none.
+    pub const DEFAULT_PAGE_SIZE: u32 = 100;
+}
+
+impl Limits {
+    /// The bounds of line framing.
+    pub fn line(&self) -> LineLimits {
+        LineLimits { line_bytes: self.line_bytes, held_lines: self.line_held_lines, held_bytes: self.line_held_bytes }
+    }
+
+    /// The bounds of patterns.
+    pub fn pattern(&self) -> PatternLimits {
+        PatternLimits {
+            pattern_bytes: self.pattern_bytes,
+            compiled_bytes: self.pattern_compiled_bytes,
+            nest: self.pattern_nesting,
+        }
+    }
+}

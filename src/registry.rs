@@ -1,0 +1,345 @@
+//! All live sessions and listeners by id, and their tasks.
+//!
+//! The registry alone emits the first and the last envelope of a session or listener: the first before its task runs, the last
+//! when its socket, its claims and its id are free again. Ids, the limits on their number and the request ids that guard against
+//! opening twice share one short lock.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use tokio::{net::TcpStream, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    changes::{Change, Changes},
+    envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
+    error::{Error, Reason},
+    limits::Limits,
+    session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
+};
+
+/// A live session.
+#[derive(Clone)]
+pub enum Session {
+    /// A TCP connection.
+    Tcp(Arc<TcpSession>),
+    /// A UDP socket.
+    Udp(Arc<UdpSession>),
+}
+
+impl Session {
+    /// What both kinds have in common.
+    pub fn core(&self) -> &Core {
+        match self {
+            Self::Tcp(session) => &session.core,
+            Self::Udp(session) => &session.core,
+        }
+    }
+}
+
+/// How a dial ended: None while it has not.
+pub type Outcome = Option<Result<Ends, Error>>;
+
+/// What a request id stands for.
+#[derive(Clone)]
+pub enum Opened {
+    /// A dialled session, and where its outcome is told.
+    Dialled(SessionId, watch::Receiver<Outcome>),
+    /// A UDP session.
+    Udp(SessionId),
+    /// A listener.
+    Listener(ListenerId),
+}
+
+/// A caller's id for an opening call, and what the call asked for.
+#[derive(Clone, Debug)]
+pub struct RequestKey {
+    /// Subscriber and request id.
+    pub id: String,
+    /// The request, to tell a retry from another request that uses the id by mistake.
+    pub request: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Tables {
+    sessions: HashMap<SessionId, (Session, Option<String>)>,
+    listeners: HashMap<ListenerId, (Arc<Listener>, Option<String>)>,
+    requests: HashMap<String, (Vec<u8>, Opened)>,
+}
+
+/// The table of everything that lives.
+pub struct Registry {
+    limits: Arc<Limits>,
+    changes: Arc<Changes>,
+    tables: RwLock<Tables>,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new(limits: Arc<Limits>, changes: Arc<Changes>) -> Self {
+        Self {
+            limits,
+            changes,
+            tables: RwLock::default(),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+        }
+    }
+
+    /// What an earlier call with this request id opened, if it still lives.
+    ///
+    /// # Errors
+    /// REQUEST_INVALID where the id was used for another request.
+    pub fn requested(&self, key: &RequestKey) -> Result<Option<Opened>, Error> {
+        match self.read().requests.get(&key.id) {
+            Some((request, opened)) if *request == key.request => Ok(Some(opened.clone())),
+            Some(_) => Err(Error::new(
+                Reason::RequestInvalid,
+                "this request_id was used for another request whose session lives; use a fresh one",
+            )),
+            None => Ok(None),
+        }
+    }
+
+    /// Enters a session, emits its first envelope and runs it. When `run` is over the session is removed and `disconnected` is
+    /// emitted; `after` is called then.
+    ///
+    /// # Errors
+    /// SESSION_ID_CONFLICT, LIMIT_REACHED, SHUTTING_DOWN. `run` is dropped unpolled then.
+    pub fn open_session(
+        self: &Arc<Self>,
+        session: Session,
+        request: Option<(RequestKey, Opened)>,
+        first: Body,
+        run: impl Future<Output = CloseReason> + Send + 'static,
+        after: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Error> {
+        let id = session.core().id.clone();
+        let mut tables = self.write();
+        self.check_open()?;
+        if tables.sessions.contains_key(&id) {
+            return Err(Error::new(
+                Reason::SessionIdConflict,
+                format!("a session with the id \"{id}\" lives already; choose another, or none to have one made"),
+            )
+            .with("sessionId", &id));
+        }
+        if tables.sessions.len() >= self.limits.sessions {
+            return Err(Error::limit(
+                "sessions",
+                self.limits.sessions,
+                format!("there are {} sessions, as many as may be; end some first", self.limits.sessions),
+            ));
+        }
+        let request_id = request.as_ref().map(|(key, _)| key.id.clone());
+        if let Some((key, opened)) = request {
+            tables.requests.insert(key.id, (key.request, opened));
+        }
+        tables.sessions.insert(id.clone(), (session.clone(), request_id));
+        session.core().emit(first);
+        drop(tables);
+        self.changes.publish(|| Change::SessionAdded(id));
+        // Ends the session in Drop, so that not even a panic in its task leaves it behind.
+        let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error };
+        self.spawn(async move {
+            end.reason = run.await;
+            drop(end);
+            after();
+        });
+        Ok(())
+    }
+
+    /// Enters a bound listener, emits `listening` and accepts.
+    ///
+    /// # Errors
+    /// LIMIT_REACHED, SHUTTING_DOWN.
+    pub fn open_listener(
+        self: &Arc<Self>,
+        listener: &Arc<Listener>,
+        socket: tokio::net::TcpListener,
+        request: Option<(RequestKey, Opened)>,
+        may_accept: impl Fn() -> bool + Send + Sync + 'static,
+        accepted: impl Fn(TcpStream) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let mut tables = self.write();
+        self.check_open()?;
+        if tables.listeners.len() >= self.limits.listeners {
+            return Err(Error::limit(
+                "listeners",
+                self.limits.listeners,
+                format!("there are {} listeners, as many as may be; end some first", self.limits.listeners),
+            ));
+        }
+        let request_id = request.as_ref().map(|(key, _)| key.id.clone());
+        if let Some((key, opened)) = request {
+            tables.requests.insert(key.id, (key.request, opened));
+        }
+        tables.listeners.insert(listener.id.clone(), (Arc::clone(listener), request_id));
+        listener.emit(Body::Listening { local: listener.local, groups: Arc::new([]) });
+        drop(tables);
+        self.changes.publish(|| Change::ListenerAdded(listener.id.clone()));
+        let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener) };
+        let listener = Arc::clone(listener);
+        self.spawn(async move {
+            accept_loop(listener, socket, may_accept, accepted).await;
+            drop(end);
+        });
+        Ok(())
+    }
+
+    /// Whether another session may be opened.
+    pub fn has_room(&self) -> bool {
+        !self.draining.is_cancelled() && self.read().sessions.len() < self.limits.sessions
+    }
+
+    /// The session of this id.
+    ///
+    /// # Errors
+    /// SESSION_NOT_FOUND.
+    pub fn session(&self, id: &str) -> Result<Session, Error> {
+        let found = self.read().sessions.get(id).map(|(session, _)| session.clone());
+        found.ok_or_else(|| Error::session_not_found(id))
+    }
+
+    /// The listener of this id.
+    ///
+    /// # Errors
+    /// LISTENER_NOT_FOUND.
+    pub fn listener(&self, id: &str) -> Result<Arc<Listener>, Error> {
+        let found = self.read().listeners.get(id).map(|(listener, _)| Arc::clone(listener));
+        found.ok_or_else(|| {
+            let shown = crate::error::shortened(id);
+            Error::new(
+                Reason::ListenerNotFound,
+                format!("no listener has the id \"{shown}\"; ListListeners shows them"),
+            )
+            .with("listenerId", shown)
+        })
+    }
+
+    /// All sessions, in no order.
+    pub fn sessions(&self) -> Vec<Session> {
+        self.read().sessions.values().map(|(session, _)| session.clone()).collect()
+    }
+
+    /// All listeners, in no order.
+    pub fn listeners(&self) -> Vec<Arc<Listener>> {
+        self.read().listeners.values().map(|(listener, _)| Arc::clone(listener)).collect()
+    }
+
+    /// The sessions a listener accepted.
+    pub fn sessions_of(&self, listener: &ListenerId) -> Vec<Session> {
+        let tables = self.read();
+        let of_listener = |session: &&Session| session.core().listener.as_ref() == Some(listener);
+        tables.sessions.values().map(|(session, _)| session).filter(of_listener).cloned().collect()
+    }
+
+    /// Where changes are told.
+    pub fn changes(&self) -> &Arc<Changes> {
+        &self.changes
+    }
+
+    /// Runs a task that `drain` waits for.
+    #[expect(clippy::disallowed_methods, reason = "the registry owns the tasks")]
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// How many tasks run.
+    pub fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether the gateway is going down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// Cancelled when the gateway goes down.
+    pub fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
+    /// Opens nothing more, closes the listeners, and asks every session to end gracefully.
+    pub fn start_draining(&self) {
+        self.draining.cancel();
+        for listener in self.listeners() {
+            listener.stop();
+        }
+        for session in self.sessions() {
+            session.core().request_close(Close::Graceful(CloseReason::Shutdown));
+        }
+    }
+
+    /// Waits until every session, listener and other task has ended.
+    pub async fn drained(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Cuts every session that is left.
+    pub fn abort_all(&self) {
+        for session in self.sessions() {
+            session.core().request_close(Close::Abort(CloseReason::Shutdown));
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.draining.is_cancelled() { Err(Error::shutting_down()) } else { Ok(()) }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct EndSession {
+    registry: Arc<Registry>,
+    session: Session,
+    reason: CloseReason,
+}
+
+impl Drop for EndSession {
+    fn drop(&mut self) {
+        let core = self.session.core();
+        let mut tables = self.registry.write();
+        if let Some((_, Some(request))) = tables.sessions.remove(&core.id) {
+            tables.requests.remove(&request);
+        }
+        drop(tables);
+        self.registry.changes.publish(|| Change::SessionRemoved(core.id.clone()));
+        core.emit(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });
+        tracing::info!(
+            session = %core.id,
+            reason = self.reason.as_str(),
+            received = core.received(),
+            sent = core.sent(),
+            "session ended"
+        );
+    }
+}
+
+struct EndListener {
+    registry: Arc<Registry>,
+    listener: Arc<Listener>,
+}
+
+impl Drop for EndListener {
+    fn drop(&mut self) {
+        let mut tables = self.registry.write();
+        if let Some((_, Some(request))) = tables.listeners.remove(&self.listener.id) {
+            tables.requests.remove(&request);
+        }
+        drop(tables);
+        self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.id.clone()));
+        self.listener.emit(Body::Closed);
+    }
+}

@@ -1,0 +1,156 @@
+//! The gRPC server: accepting, HTTP/2 settings, health, reflection, and the way down.
+//!
+//! tonic's own accept loop neither backs off when file descriptors are used up, nor bounds connections, nor ends those that never
+//! finish the HTTP/2 preface; `incoming` does.
+
+mod incoming;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::Router;
+use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter};
+
+use self::incoming::incoming;
+use crate::{
+    api::{
+        GatewayService, SessionsService,
+        proto::{
+            DESCRIPTORS, session_service_server::SessionServiceServer,
+            socket_gateway_service_server::SocketGatewayServiceServer,
+        },
+    },
+    gateway::Gateway,
+    limits::Limits,
+    net,
+};
+
+/// The services that health tells about; "" stands for the whole.
+const SERVICES: [&str; 3] = ["", "tcpip.v1.SocketGatewayService", "tcpip.v1.SessionService"];
+
+/// A vanished client is noticed after interval and timeout together.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Receive windows: measured best for uploads over Attach among 64 KiB to 1 MiB per stream.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+const MAX_FRAME: u32 = 64 * 1024;
+/// Streams a client may reset before the server has dealt with them (rapid reset, CVE-2023-44487).
+const PENDING_RESETS: usize = 20;
+const HEADER_LIST_BYTES: u32 = 16 * 1024;
+
+/// Final words to clients whose streams have ended.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// A server that is bound and knows its address.
+pub struct Server {
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl Server {
+    /// Binds the gRPC port.
+    ///
+    /// # Errors
+    /// What the system says to the bind.
+    pub fn bind(gateway: Arc<Gateway>, address: SocketAddr) -> io::Result<Self> {
+        let listener = net::tcp::listen(address, 0, gateway.limits.listen_backlog)?;
+        let local = listener.local_addr()?;
+        Ok(Self { gateway, listener, local })
+    }
+
+    /// The bound address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Serves until `stop`, then drains: health says NOT_SERVING, nothing new is opened, sessions and streams end in order, and
+    /// what is left at the shutdown timeout is cut. `kill` cuts at once.
+    ///
+    /// # Errors
+    /// Where the server fails.
+    #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
+    pub async fn serve(self, stop: CancellationToken, kill: CancellationToken) -> Result<(), tonic::transport::Error> {
+        let limits = Arc::clone(&self.gateway.limits);
+        let (health, router) = router(&self.gateway);
+        // Connections end when the streams have; until then the sessions wind down.
+        let streams_ended = CancellationToken::new();
+        let incoming = incoming(self.listener, &limits, stop.clone());
+        let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
+        let server =
+            tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
+        announce(&health).await;
+        let mut server = std::pin::pin!(server);
+        let result = tokio::select! {
+            ended = &mut server => Some(ended),
+            () = stop.cancelled() => None,
+        };
+        if result.is_none() {
+            let deadline = Instant::now() + limits.shutdown_timeout;
+            for service in SERVICES {
+                health.set_service_status(service, ServingStatus::NotServing).await;
+            }
+            let draining = async {
+                self.gateway.drain(deadline).await;
+                streams_ended.cancel();
+                // A client that takes nothing more must not hold the process.
+                let patience = deadline.max(Instant::now() + GOODBYE);
+                tokio::time::timeout_at(patience, &mut server).await
+            };
+            let _ = kill.run_until_cancelled(draining).await;
+        }
+        streams_ended.cancel();
+        server.abort();
+        let _ = sweeper.await;
+        match result {
+            Some(Ok(ended)) => ended,
+            _ => Ok(()),
+        }
+    }
+}
+
+fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
+    let limits = &gateway.limits;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
+            // Without these, clients cannot show the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let sockets = SocketGatewayServiceServer::new(GatewayService::new(Arc::clone(gateway)))
+        .max_decoding_message_size(limits.grpc_message_bytes);
+    let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway)))
+        .max_decoding_message_size(limits.grpc_message_bytes);
+    let router = builder(limits)
+        .add_service(sockets)
+        .add_service(sessions)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().expect("the descriptors are compiled in"))
+        .add_service(reflection().build_v1alpha().expect("the descriptors are compiled in"));
+    (health, router)
+}
+
+fn builder(limits: &Limits) -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .max_concurrent_streams(limits.grpc_streams_per_connection)
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
+        .http2_max_header_list_size(HEADER_LIST_BYTES)
+}
+
+/// Says that the services are up.
+async fn announce(health: &HealthReporter) {
+    for service in SERVICES {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+}

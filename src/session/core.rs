@@ -1,0 +1,325 @@
+//! What TCP and UDP sessions have in common: identity, lifecycle claim, counters, timers, and the wish to be closed.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    changes::{Change, Changes},
+    envelope::{Body, CloseReason, Envelope, ListenerId, SessionId},
+    error::{Error, Reason},
+    subscriber::Lane,
+};
+
+/// What kind of socket a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Dialled.
+    TcpOutbound,
+    /// Accepted.
+    TcpInbound,
+    /// A UDP socket.
+    Udp,
+}
+
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The connection is being made.
+    Connecting,
+    /// The connection is open.
+    Connected,
+    /// The peer has ended its direction.
+    HalfClosed,
+    /// A close is under way.
+    Disconnecting,
+    /// A UDP socket is bound.
+    Listening,
+}
+
+impl State {
+    /// A name for messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::HalfClosed => "half-closed",
+            Self::Disconnecting => "disconnecting",
+            Self::Listening => "listening",
+        }
+    }
+}
+
+/// What happens after the inactivity event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// The session closes.
+    Close,
+    /// It stays.
+    Keep,
+}
+
+/// A close that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// FIN once what is queued is written.
+    Graceful(CloseReason),
+    /// RST at once.
+    Abort(CloseReason),
+}
+
+/// What any session is opened with.
+#[derive(Clone, Debug)]
+pub struct SessionSpec {
+    /// Inactivity timeout.
+    pub timeout: Option<Duration>,
+    /// What happens when it fires.
+    pub on_timeout: OnTimeout,
+    /// Orphan timeout.
+    pub orphan_timeout: Option<Duration>,
+}
+
+/// What a deadline that has passed means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    Inactive(Duration),
+    Orphaned,
+}
+
+/// The common part of a session.
+pub struct Core {
+    /// The id.
+    pub id: SessionId,
+    /// The kind.
+    pub kind: Kind,
+    /// The listener that accepted it.
+    pub listener: Option<ListenerId>,
+    /// When it was opened.
+    pub created: SystemTime,
+    opened: Instant,
+    lifecycle: Lane,
+    changes: Arc<Changes>,
+    on_timeout: OnTimeout,
+    orphan_timeout: Option<Duration>,
+    /// Signalled when the session's task should look around: credit, a close, queued sends, a new timeout.
+    pub(super) wake: Arc<Notify>,
+    close: Mutex<Option<Close>>,
+    // Times are milliseconds since `opened`; 0 in `timeout` means none.
+    timeout: AtomicU64,
+    active: AtomicU64,
+    touched: AtomicU64,
+    /// The value of `active` for which the inactivity event was emitted, plus one; 0: none.
+    timed_out: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Core {
+    /// A session about to be opened; `lifecycle` leads to its opener.
+    pub fn new(
+        id: SessionId,
+        kind: Kind,
+        listener: Option<ListenerId>,
+        lifecycle: Lane,
+        spec: &SessionSpec,
+        changes: Arc<Changes>,
+    ) -> Self {
+        Self {
+            id,
+            kind,
+            listener,
+            created: SystemTime::now(),
+            opened: Instant::now(),
+            lifecycle,
+            changes,
+            on_timeout: spec.on_timeout,
+            orphan_timeout: spec.orphan_timeout,
+            wake: Arc::new(Notify::new()),
+            close: Mutex::new(None),
+            timeout: AtomicU64::new(spec.timeout.map_or(0, millis)),
+            active: AtomicU64::new(0),
+            touched: AtomicU64::new(0),
+            timed_out: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    /// Where its lifecycle events go.
+    pub fn lifecycle(&self) -> &Lane {
+        &self.lifecycle
+    }
+
+    /// Emits a lifecycle event.
+    pub fn emit(&self, body: Body) {
+        self.lifecycle.push_event(Envelope::of_session(&self.id, body).with_listener(self.listener.as_ref()));
+    }
+
+    /// Emits an error as an event: of the dial, or of the socket.
+    pub fn emit_error(&self, error: Error) {
+        self.emit(Body::Failed(Arc::new(error)));
+    }
+
+    /// Reports an error that may come again and again, and is counted where nobody fetches it.
+    pub(super) fn report(&self, error: Error) {
+        let body = Body::Failed(Arc::new(error.with("sessionId", &self.id)));
+        self.lifecycle.push_report(Envelope::of_session(&self.id, body));
+    }
+
+    /// Emits the inactivity event, to the data holder and, where that is another, to the opener.
+    pub(super) fn emit_timeout(&self, holder: &Lane, after: Duration) {
+        let sentence = format!("no traffic for {}", humantime::format_duration(after));
+        let error = Arc::new(Error::new(Reason::Timeout, sentence).with("sessionId", &self.id));
+        let envelope = Envelope::of_session(&self.id, Body::TimedOut(error)).with_listener(self.listener.as_ref());
+        if !Arc::ptr_eq(holder.subscriber(), self.lifecycle.subscriber()) {
+            holder.push_report(envelope.clone());
+        }
+        self.lifecycle.push_report(envelope);
+    }
+
+    /// Asks for a close. An abort overrides a graceful close; otherwise the first wish counts.
+    pub fn request_close(&self, wish: Close) {
+        let mut close = self.close.lock().unwrap_or_else(PoisonError::into_inner);
+        match (*close, wish) {
+            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => *close = Some(wish),
+            _ => {}
+        }
+        drop(close);
+        self.changed();
+        self.wake.notify_one();
+    }
+
+    /// Its state or its claim changed: watchers are told.
+    pub(super) fn changed(&self) {
+        self.changes.publish(|| Change::SessionChanged(self.id.clone()));
+    }
+
+    /// Waits for a close to be asked for, while the session's task has nothing else to do.
+    pub async fn close_requested(&self) -> CloseReason {
+        loop {
+            if let Some(Close::Graceful(reason) | Close::Abort(reason)) = self.close_request() {
+                return reason;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// The close asked for so far.
+    pub fn close_request(&self) -> Option<Close> {
+        *self.close.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes read.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes written.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.note_activity();
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The inactivity timeout in force.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self.timeout.load(Ordering::Relaxed) {
+            0 => None,
+            ms => Some(Duration::from_millis(ms)),
+        }
+    }
+
+    /// Changes the inactivity timeout.
+    pub fn set_timeout(&self, timeout: Option<Duration>) {
+        self.timeout.store(timeout.map_or(0, millis), Ordering::Relaxed);
+        self.note_activity();
+        self.wake.notify_one();
+    }
+
+    /// The orphan timeout in force.
+    pub fn orphan_timeout(&self) -> Option<Duration> {
+        self.orphan_timeout
+    }
+
+    /// When there was traffic last.
+    pub fn last_activity(&self) -> SystemTime {
+        self.created + Duration::from_millis(self.active.load(Ordering::Relaxed))
+    }
+
+    /// A call concerned the session: it is no orphan.
+    pub fn touch(&self) {
+        self.touched.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    pub(super) fn note_activity(&self) {
+        // Without a timeout nobody asks when; the list of sessions shows it, and a clock read costs little beside a system call.
+        self.active.store(self.now_ms(), Ordering::Relaxed);
+        if self.timed_out.load(Ordering::Relaxed) != 0 {
+            self.timed_out.store(0, Ordering::Relaxed);
+            self.wake.notify_one();
+        }
+    }
+
+    pub(super) fn on_timeout(&self) -> OnTimeout {
+        self.on_timeout
+    }
+
+    /// The next moment something about this session may be due. Traffic only moves it further off, so the task need not be told.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let inactive = match self.timeout() {
+            Some(timeout) if self.timed_out.load(Ordering::Relaxed) == 0 => {
+                Some(self.opened + Duration::from_millis(self.active.load(Ordering::Relaxed)) + timeout)
+            }
+            _ => None,
+        };
+        let orphaned = self.orphan_timeout.map(|timeout| self.last_attended() + timeout);
+        inactive.into_iter().chain(orphaned).min()
+    }
+
+    fn last_attended(&self) -> Instant {
+        let touched = self.opened + Duration::from_millis(self.touched.load(Ordering::Relaxed));
+        match self.lifecycle.subscriber().attended() {
+            Ok(()) => Instant::now(),
+            Err(since) => since.max(touched),
+        }
+    }
+
+    /// What is due now. Inactivity is reported once for each idle period.
+    pub(super) fn due(&self) -> Due {
+        let now = Instant::now();
+        if let Some(timeout) = self.timeout() {
+            let active = self.active.load(Ordering::Relaxed);
+            let fired = self.timed_out.load(Ordering::Relaxed) != 0;
+            if !fired && now >= self.opened + Duration::from_millis(active) + timeout {
+                self.timed_out.store(active + 1, Ordering::Relaxed);
+                return Due::Inactive(timeout);
+            }
+        }
+        match self.orphan_timeout {
+            Some(timeout) if now >= self.last_attended() + timeout => Due::Orphaned,
+            _ => Due::Nothing,
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.opened.elapsed())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(u64::from(!duration.is_zero()))
+}

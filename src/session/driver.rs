@@ -1,0 +1,298 @@
+//! The task of a TCP session, and the calls that wait on one.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{
+    Answer, Close, ExchangeSpec, OnTimeout, Send, Sending, TcpSession, Written, core::Due, exchange::timed_out,
+    outbound::Pumped, tcp::ReadStep,
+};
+use crate::{
+    envelope::{Body, CloseReason},
+    error::{Error, Reason, io_sentence},
+    net::tcp::{reset_on_close, send_fin},
+};
+
+/// Reads of one session before others get their turn on the thread.
+const READS_IN_A_ROW: usize = 8;
+
+/// Sends and waits until the operating system has taken all of it. Dropping the future gives up what is not begun; an item under
+/// way is finished by the session's task.
+///
+/// # Errors
+/// As `TcpSession::start_send`.
+pub async fn send(session: &Arc<TcpSession>, send: Send) -> Result<Written, Error> {
+    let turn = if session.turn_is_free() { None } else { Some(session.take_turn().await?) };
+    let written = wait_sent(session, session.start_send(send)?).await;
+    drop(turn);
+    written
+}
+
+async fn wait_sent(session: &Arc<TcpSession>, sending: Sending) -> Result<Written, Error> {
+    match sending {
+        Sending::Done(written) => Ok(written),
+        Sending::Queued(id, receiver) => {
+            let guard = CancelSend { session, id };
+            let result = receiver.await;
+            std::mem::forget(guard);
+            result.unwrap_or_else(|_| Err(session.not_connected()))
+        }
+    }
+}
+
+struct CancelSend<'a> {
+    session: &'a TcpSession,
+    id: u64,
+}
+
+impl Drop for CancelSend<'_> {
+    fn drop(&mut self) {
+        self.session.cancel_send(self.id);
+    }
+}
+
+/// Sends and waits for the answer, exclusively. Dropping the future, or its deadline, leaves the turn to the late answer.
+///
+/// # Errors
+/// TIMEOUT, SESSION_ENDED, LIMIT_REACHED, FRAME_TOO_LONG, and those of a send.
+pub async fn exchange(session: &Arc<TcpSession>, send: Send, spec: &ExchangeSpec) -> Result<(Written, Answer), Error> {
+    let late = |phase| timed_out(session.core.id.as_str(), phase);
+    let turn = timeout_at(spec.deadline, session.take_turn()).await.map_err(|_| late("turn"))??;
+    let (sending, id, answer) = session.start_exchange(send, spec, turn)?;
+    let mut guard = LeaveExchange { session, id, abort: spec.abort_unanswered, armed: true };
+    let written = timeout_at(spec.deadline, wait_sent(session, sending)).await.map_err(|_| late("write"))??;
+    let answer = timeout_at(spec.deadline, answer).await.map_err(|_| late("answer"))?;
+    guard.armed = false;
+    let answer = answer.unwrap_or_else(|_| Err(session.not_connected()))?;
+    Ok((written, answer))
+}
+
+struct LeaveExchange<'a> {
+    session: &'a TcpSession,
+    id: u64,
+    abort: bool,
+    armed: bool,
+}
+
+impl Drop for LeaveExchange<'_> {
+    fn drop(&mut self) {
+        if self.armed && self.session.leave_exchange(self.id) && self.abort {
+            self.session.core.request_close(Close::Abort(CloseReason::Abort));
+        }
+    }
+}
+
+/// How the session is being closed.
+struct Closing {
+    reason: CloseReason,
+    /// When patience ends.
+    until: Instant,
+    fin_sent: bool,
+}
+
+/// Runs an open session to its end; returns why it ended. When it returns the socket is closed.
+pub async fn drive(session: Arc<TcpSession>, socket: Arc<TcpStream>) -> CloseReason {
+    let mut task = Task { session, socket, closing: None, paused: false, eof: false, broken: false };
+    let reason = task.run().await;
+    task.session.finish(reason);
+    reason
+}
+
+struct Task {
+    session: Arc<TcpSession>,
+    socket: Arc<TcpStream>,
+    closing: Option<Closing>,
+    paused: bool,
+    eof: bool,
+    /// The socket reported an error, which was told.
+    broken: bool,
+}
+
+impl Task {
+    async fn run(&mut self) -> CloseReason {
+        let session = Arc::clone(&self.session);
+        let mut timer = std::pin::pin!(sleep_until(Instant::now()));
+        loop {
+            if let Some(reason) = self.obey_close() {
+                return reason;
+            }
+            let blocked = match session.pump() {
+                Pumped::Drained => false,
+                Pumped::Blocked => true,
+                Pumped::Broken(error) => {
+                    self.on_broken(&error);
+                    false
+                }
+            };
+            if let Some(reason) = self.step_close(blocked) {
+                return reason;
+            }
+            let deadline = self.next_deadline();
+            if let Some(deadline) = deadline {
+                timer.as_mut().reset(deadline);
+            }
+            let reading = !self.paused && !self.eof;
+            let interest = match (reading, blocked) {
+                (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+                (true, false) => Some(Interest::READABLE),
+                (false, true) => Some(Interest::WRITABLE),
+                (false, false) => None,
+            };
+            let readable = tokio::select! {
+                biased;
+                () = session.core.wake.notified() => {
+                    self.paused = false;
+                    !self.eof
+                }
+                ready = self.socket.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
+                    reading && ready.is_ok_and(|ready| ready.is_readable() || ready.is_read_closed())
+                }
+                () = timer.as_mut(), if deadline.is_some() => {
+                    if let Some(reason) = self.on_deadline() {
+                        return reason;
+                    }
+                    false
+                }
+            };
+            if readable {
+                if let Some(reason) = self.read() {
+                    return reason;
+                }
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        match &self.closing {
+            Some(closing) => Some(closing.until),
+            None => {
+                let own = self.session.core.next_deadline();
+                own.into_iter().chain(self.session.settle_deadline()).min()
+            }
+        }
+    }
+
+    /// A close that was asked for begins, or at once is over.
+    fn obey_close(&mut self) -> Option<CloseReason> {
+        match self.session.core.close_request() {
+            None => None,
+            Some(Close::Abort(reason)) => {
+                reset_on_close(&self.socket);
+                Some(reason)
+            }
+            Some(Close::Graceful(reason)) => {
+                let until = Instant::now() + self.session.limits.close_timeout;
+                self.closing.get_or_insert(Closing { reason, until, fin_sent: false });
+                None
+            }
+        }
+    }
+
+    /// FIN goes out when everything is written; the session is over when the peer has ended too.
+    fn step_close(&mut self, blocked: bool) -> Option<CloseReason> {
+        let closing = self.closing.as_mut()?;
+        if !blocked && !closing.fin_sent && !self.session.has_queued() {
+            send_fin(&self.socket);
+            closing.fin_sent = true;
+        }
+        (closing.fin_sent && self.eof).then_some(closing.reason)
+    }
+
+    fn on_deadline(&mut self) -> Option<CloseReason> {
+        if let Some(closing) = &self.closing {
+            if Instant::now() < closing.until {
+                return None;
+            }
+            // The peer neither reads nor ends: what is left cannot be delivered.
+            reset_on_close(&self.socket);
+            return Some(closing.reason);
+        }
+        self.session.expire_settling();
+        match self.session.core.due() {
+            Due::Nothing => {}
+            Due::Inactive(after) => self.on_inactive(after),
+            Due::Orphaned => self.session.core.request_close(Close::Graceful(CloseReason::Orphaned)),
+        }
+        None
+    }
+
+    fn on_inactive(&self, after: Duration) {
+        self.session.emit_timeout(after);
+        if self.session.core.on_timeout() == OnTimeout::Close {
+            self.session.core.request_close(Close::Graceful(CloseReason::Timeout));
+        }
+    }
+
+    fn read(&mut self) -> Option<CloseReason> {
+        for _ in 0..READS_IN_A_ROW {
+            match self.session.read_step(&self.socket) {
+                ReadStep::Progress => {}
+                ReadStep::Empty => return None,
+                ReadStep::Paused => {
+                    self.paused = true;
+                    return None;
+                }
+                ReadStep::Eof => {
+                    self.eof = true;
+                    self.on_eof();
+                    return None;
+                }
+                ReadStep::Failed(error) => return Some(self.on_broken(&error)),
+                ReadStep::TooLong(too_long) => {
+                    let error = Error::new(
+                        Reason::FrameTooLong,
+                        format!("a line is longer than {} bytes; the session ends", too_long.limit),
+                    )
+                    .with("sessionId", &self.session.core.id)
+                    .with("limit", "line_bytes")
+                    .with("value", too_long.limit);
+                    self.session.fail_exchange(&error);
+                    self.session.core.emit_error(error);
+                    reset_on_close(&self.socket);
+                    return Some(CloseReason::Error);
+                }
+            }
+        }
+        // More may be there: look again after others had their turn.
+        self.session.core.wake.notify_one();
+        None
+    }
+
+    fn on_eof(&self) {
+        if self.closing.is_some() {
+            return;
+        }
+        if self.session.allow_half_open {
+            self.session.set_half_closed();
+            self.session.deliver_rest();
+            self.session.core.emit(Body::HalfClosed);
+        } else {
+            self.session.core.request_close(Close::Graceful(CloseReason::PeerClosed));
+        }
+    }
+
+    /// Tells the socket's first error. Nothing can be written any more, but what the peer sent before is still read; a connection
+    /// reset or a broken pipe is the peer's doing.
+    fn on_broken(&mut self, error: &io::Error) -> CloseReason {
+        let reason = match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerReset,
+            _ => CloseReason::Error,
+        };
+        if !self.broken {
+            self.broken = true;
+            let sentence = format!("the socket failed: {}", io_sentence(error));
+            let id = &self.session.core.id;
+            let told = Error::new(Reason::TransportError, sentence).with("sessionId", id).with_io(error);
+            self.session.core.emit_error(told);
+            self.session.core.request_close(Close::Graceful(reason));
+            let until = Instant::now() + self.session.limits.close_timeout;
+            self.closing = Some(Closing { reason, until, fin_sent: true });
+        }
+        reason
+    }
+}

@@ -1,0 +1,259 @@
+//! What was read from a TCP session and who gets it: framing, the data claim, the exchange in progress.
+//!
+//! Everything here happens under the session's inbound lock, so that a byte is framed for exactly one receiver and a claim moves
+//! between two frames.
+
+use std::{mem, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use tokio::{sync::Notify, time::Instant};
+
+use super::exchange::{Collector, Took};
+use crate::{
+    claims::{ClaimMove, DataClaim},
+    envelope::{Body, CloseReason, Envelope, SessionId},
+    error::{Error, Reason},
+    framing::{Content, Frame, LineFramer, LineTooLong},
+    limits::ENVELOPE_OVERHEAD_BYTES,
+};
+
+/// What an exchange may be given at a time; its answer is bounded by the limits of line framing.
+const COLLECTOR_BUDGET: usize = 64 * 1024;
+
+enum Framer {
+    Binary { offset: u64 },
+    Line(LineFramer),
+}
+
+pub(super) struct Inbound {
+    id: SessionId,
+    framer: Framer,
+    claim: DataClaim,
+    collector: Option<Collector>,
+    /// Read, but not framed yet: the holder's credit ended in the middle of a chunk.
+    carry: Bytes,
+    /// Kept between calls for its allocation.
+    frames: Vec<Frame>,
+}
+
+impl Inbound {
+    pub(super) fn new(id: SessionId, line: Option<LineFramer>, claim: DataClaim) -> Self {
+        let framer = line.map_or(Framer::Binary { offset: 0 }, Framer::Line);
+        Self { id, framer, claim, collector: None, carry: Bytes::new(), frames: Vec::new() }
+    }
+
+    pub(super) fn claim(&self) -> &DataClaim {
+        &self.claim
+    }
+
+    pub(super) fn is_line(&self) -> bool {
+        matches!(self.framer, Framer::Line(_))
+    }
+
+    pub(super) fn collector(&self) -> Option<&Collector> {
+        self.collector.as_ref()
+    }
+
+    /// How much may be read now; 0: nothing until `notify` is signalled.
+    pub(super) fn budget(&self, notify: &Arc<Notify>) -> usize {
+        match &self.collector {
+            Some(collector) if !collector.is_settling() => COLLECTOR_BUDGET,
+            _ => self.claim.lane().read_budget(notify),
+        }
+    }
+
+    pub(super) fn has_carry(&self) -> bool {
+        !self.carry.is_empty()
+    }
+
+    /// Frames what was carried over.
+    pub(super) fn process_carry(&mut self, budget: usize) -> Result<(), LineTooLong> {
+        let carry = mem::take(&mut self.carry);
+        let consumed = self.process(&carry, budget)?;
+        self.carry = carry.slice(consumed..);
+        Ok(())
+    }
+
+    /// Frames and delivers fresh bytes.
+    pub(super) fn process_fresh(&mut self, bytes: &[u8], budget: usize) -> Result<(), LineTooLong> {
+        let consumed = self.process(bytes, budget)?;
+        if consumed < bytes.len() {
+            self.carry = Bytes::copy_from_slice(&bytes[consumed..]);
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, bytes: &[u8], budget: usize) -> Result<usize, LineTooLong> {
+        let mut frames = mem::take(&mut self.frames);
+        let mut consumed = 0;
+        let mut result = Ok(());
+        while consumed < bytes.len() {
+            let (most, wait) = match &mut self.collector {
+                Some(collector) => (1, collector.wait_mut()),
+                None => (1 + budget / ENVELOPE_OVERHEAD_BYTES, self.claim.parts().1),
+            };
+            match &mut self.framer {
+                Framer::Binary { offset } => {
+                    frames.push(chunk_frame(offset, &bytes[consumed..]));
+                    consumed = bytes.len();
+                }
+                Framer::Line(framer) => match framer.push(&bytes[consumed..], wait, most, &mut frames) {
+                    Ok(pushed) => consumed += pushed,
+                    Err(too_long) => result = Err(too_long),
+                },
+            }
+            let collecting = self.collector.is_some();
+            self.deliver(&mut frames);
+            if result.is_err() || !collecting {
+                break;
+            }
+            // The exchange is over with these bytes, and the holder's pattern has not seen the rest of them yet.
+            if self.collector.is_none() && consumed == bytes.len() {
+                self.frames = mem::take(&mut frames);
+                self.look_at_rest();
+            }
+        }
+        if frames.capacity() > 0 {
+            self.frames = frames;
+        }
+        result.map(|()| consumed)
+    }
+
+    fn deliver(&mut self, frames: &mut Vec<Frame>) {
+        let Some(collector) = &mut self.collector else {
+            self.to_holder(frames.drain(..));
+            return;
+        };
+        let mut strays = Vec::new();
+        let mut complete = false;
+        for frame in frames.drain(..) {
+            match collector.take(frame) {
+                Took::Complete => complete = true,
+                Took::CompleteWith(stray) => {
+                    complete = true;
+                    strays.push(stray);
+                }
+                Took::Stray(stray) => strays.push(stray),
+            }
+        }
+        if complete {
+            self.collector = None;
+        }
+        self.to_holder(strays.into_iter());
+    }
+
+    fn to_holder(&self, frames: impl ExactSizeIterator<Item = Frame>) {
+        if frames.len() == 0 {
+            return;
+        }
+        let time = SystemTime::now();
+        self.claim.lane().push_data(frames.map(|frame| Envelope {
+            time,
+            session: Some(self.id.clone()),
+            listener: None,
+            body: Body::Data(frame),
+            dropped_before: 0,
+        }));
+    }
+
+    /// Moves the data claim: what was collected for another holder goes to it first. True: to another.
+    pub(super) fn move_claim(&mut self, to: ClaimMove) -> bool {
+        if self.collector.is_none() && self.claim.changes_holder(&to) {
+            self.flush_collected();
+        }
+        self.claim.apply(&self.id, to)
+    }
+
+    fn flush_collected(&mut self) {
+        if let Framer::Line(framer) = &mut self.framer {
+            let flushed = framer.flush_collected();
+            self.to_holder(flushed.into_iter());
+        }
+    }
+
+    /// Looks at the unfinished rest with the pattern now in force. For callers that wait for what the peer says by itself; one that
+    /// has just sent something wants only what comes after.
+    pub(super) fn look_at_rest(&mut self) {
+        let wait = match &mut self.collector {
+            Some(collector) => collector.wait_mut(),
+            None => self.claim.parts().1,
+        };
+        if let (Framer::Line(framer), Some(wait)) = (&mut self.framer, wait) {
+            let mut frames = mem::take(&mut self.frames);
+            // Nothing is added, so no line can be too long.
+            let _ = framer.push(&[], Some(wait), 1, &mut frames);
+            self.deliver(&mut frames);
+            self.frames = frames;
+        }
+    }
+
+    /// An exchange begins. With `fresh` its answer is what comes from now on: everything before, an unfinished rest included, goes
+    /// to the holder of the data claim, or an old prompt would be taken for the answer.
+    pub(super) fn start_collecting(&mut self, collector: Collector, fresh: bool) {
+        match &mut self.framer {
+            Framer::Line(framer) if fresh => {
+                let before = framer.finish();
+                self.to_holder(before.into_iter());
+            }
+            _ => self.flush_collected(),
+        }
+        self.collector = Some(collector);
+    }
+
+    /// The exchange's caller has left; the collector settles. False: it is over already.
+    pub(super) fn leave(&mut self, id: u64, now: Instant) -> bool {
+        match &mut self.collector {
+            Some(collector) if collector.id == id => {
+                collector.start_settling(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The settle time may be over.
+    pub(super) fn expire_settling(&mut self, now: Instant) {
+        let until = self.collector.as_ref().and_then(Collector::settle_until);
+        if until.is_some_and(|until| now >= until) {
+            self.flush_collected();
+            self.collector = None;
+        }
+    }
+
+    /// The session ends: everything held is delivered.
+    pub(super) fn finish(&mut self, reason: CloseReason) {
+        let carry = mem::take(&mut self.carry);
+        let mut rest: &[u8] = &carry;
+        while let Ok(consumed @ 1..) = self.process(rest, usize::MAX / 2) {
+            rest = &rest[consumed..];
+        }
+        let (held, read_offset) = match &mut self.framer {
+            Framer::Binary { offset } => (None, *offset),
+            Framer::Line(framer) => (framer.finish(), framer.offset()),
+        };
+        match self.collector.take() {
+            Some(mut exchange) if !exchange.is_settling() && reason == CloseReason::PeerClosed => {
+                exchange.peer_closed(held, read_offset);
+            }
+            Some(mut exchange) => {
+                let ended = Error::new(Reason::SessionEnded, "the session ended before the answer was complete");
+                exchange.fail(ended.with("sessionId", &self.id).with("closeReason", reason.as_str()));
+                self.to_holder(held.into_iter());
+            }
+            None => self.to_holder(held.into_iter()),
+        }
+    }
+
+    /// The exchange in progress cannot be answered.
+    pub(super) fn fail_exchange(&mut self, error: &Error) {
+        if let Some(mut exchange) = self.collector.take() {
+            exchange.fail(error.clone());
+        }
+    }
+}
+
+fn chunk_frame(offset: &mut u64, bytes: &[u8]) -> Frame {
+    let start = *offset;
+    *offset += bytes.len() as u64;
+    Frame { offset: start, next_offset: *offset, content: Content::Chunk(Bytes::copy_from_slice(bytes)) }
+}

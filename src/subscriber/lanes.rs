@@ -1,0 +1,430 @@
+//! The lanes of a backlog: one queue pair per session, served round robin, with a credit each.
+//!
+//! A lane keeps its events and its data apart, each envelope stamped with its place, so that a stream that wants only one output
+//! does not wait behind the other while a stream that wants both gets them in order. An envelope holds its lane's credit from push
+//! until it is released: passed by every stream, or acked.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use slab::Slab;
+use tokio::sync::Notify;
+
+use crate::{
+    envelope::{Envelope, ListenerId, Output, SessionId},
+    limits::Limits,
+};
+
+/// What one lane may deliver before the next one's turn, in cost bytes.
+const QUANTUM: usize = 16 * 1024;
+
+/// What a lane belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LaneKey {
+    /// Envelopes that concern neither a session nor a listener.
+    Control,
+    /// A session's.
+    Session(SessionId),
+    /// A listener's.
+    Listener(ListenerId),
+}
+
+impl LaneKey {
+    fn id(&self) -> &str {
+        match self {
+            Self::Control => "",
+            Self::Session(id) => id.as_str(),
+            Self::Listener(id) => id.as_str(),
+        }
+    }
+
+    fn of(envelope: &Envelope) -> &str {
+        match (&envelope.session, &envelope.listener) {
+            (Some(id), _) => id.as_str(),
+            (None, Some(id)) => id.as_str(),
+            (None, None) => "",
+        }
+    }
+}
+
+/// What a stream wants.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// The events output.
+    pub events: bool,
+    /// The data output.
+    pub data: bool,
+    /// Only these sessions and listeners.
+    pub ids: Option<Arc<HashSet<String>>>,
+}
+
+impl Filter {
+    /// Everything.
+    pub const ALL: Self = Self { events: true, data: true, ids: None };
+
+    fn takes_id(&self, id: &str) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(id))
+    }
+
+    pub(super) fn takes(&self, envelope: &Envelope) -> bool {
+        let output = match envelope.output() {
+            Output::Events => self.events,
+            Output::Data => self.data,
+        };
+        output && self.takes_id(LaneKey::of(envelope))
+    }
+}
+
+/// Envelopes a client has for good.
+#[derive(Clone, Debug, Default)]
+pub struct Ack {
+    /// All up to this sequence.
+    pub all: u64,
+    /// Those of single sessions or listeners (by id; empty: neither), up to a sequence each.
+    pub lanes: Vec<(String, u64)>,
+}
+
+/// How an envelope is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Data,
+    Event,
+    Report,
+}
+
+/// An envelope that left its lane and still holds credit.
+pub(super) struct Popped {
+    pub lane: usize,
+    pub class: Class,
+    pub cost: usize,
+    pub envelope: Envelope,
+}
+
+#[derive(Default)]
+struct LaneState {
+    events: VecDeque<(u64, Class, Envelope)>,
+    data: VecDeque<(u64, Envelope)>,
+    stamp: u64,
+    /// Unreleased data bytes.
+    bytes: usize,
+    /// Unreleased envelopes.
+    outstanding: usize,
+    handles: usize,
+    /// Set while the session must not read; signalled when it may again.
+    paused: Option<Arc<Notify>>,
+    in_ready: bool,
+    wants_events: bool,
+    wants_data: bool,
+    missing_data: u64,
+    missing_reports: u64,
+    /// Handed out, not acked: sequence, class, cost, envelope.
+    unacked: VecDeque<(u64, Class, usize, Envelope)>,
+}
+
+impl LaneState {
+    fn has_wanted(&self) -> bool {
+        (self.wants_events && !self.events.is_empty()) || (self.wants_data && !self.data.is_empty())
+    }
+
+    fn pop_wanted(&mut self) -> Option<(Class, Envelope)> {
+        let event = self.events.front().filter(|_| self.wants_events).map(|(stamp, ..)| *stamp);
+        let data = self.data.front().filter(|_| self.wants_data).map(|(stamp, ..)| *stamp);
+        match (event, data) {
+            (Some(event), Some(data)) if event < data => self.events.pop_front().map(|(_, class, e)| (class, e)),
+            (_, Some(_)) => self.data.pop_front().map(|(_, e)| (Class::Data, e)),
+            (Some(_), None) => self.events.pop_front().map(|(_, class, e)| (class, e)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// All lanes of a backlog.
+pub(super) struct Lanes {
+    limits: Arc<Limits>,
+    slab: Slab<(LaneKey, LaneState)>,
+    by_key: HashMap<LaneKey, usize>,
+    ready: VecDeque<usize>,
+    quantum_left: usize,
+    demand: Vec<Filter>,
+    /// Unreleased data bytes of all lanes.
+    pub bytes: usize,
+    /// Unreleased envelopes of all lanes.
+    pub outstanding: usize,
+    /// Unreleased lifecycle events.
+    pub events: usize,
+    reports: usize,
+    /// Lanes whose session must not read.
+    pub paused: usize,
+    /// Datagrams and reports dropped so far.
+    pub dropped: u64,
+}
+
+impl Lanes {
+    pub(super) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            slab: Slab::new(),
+            by_key: HashMap::new(),
+            ready: VecDeque::new(),
+            quantum_left: QUANTUM,
+            demand: Vec::new(),
+            bytes: 0,
+            outstanding: 0,
+            events: 0,
+            reports: 0,
+            paused: 0,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn open(&mut self, key: LaneKey) -> usize {
+        if let Some(&index) = self.by_key.get(&key) {
+            self.slab[index].1.handles += 1;
+            return index;
+        }
+        let (wants_events, wants_data) = self.wanted(&key);
+        let lane = LaneState { handles: 1, wants_events, wants_data, ..LaneState::default() };
+        let index = self.slab.insert((key.clone(), lane));
+        self.by_key.insert(key, index);
+        index
+    }
+
+    pub(super) fn close(&mut self, index: usize) {
+        let lane = &mut self.slab[index].1;
+        lane.handles -= 1;
+        if lane.handles == 0 && lane.paused.take().is_some() {
+            self.paused -= 1;
+        }
+        self.remove_if_done(index);
+    }
+
+    fn remove_if_done(&mut self, index: usize) {
+        let lane = &self.slab[index].1;
+        if lane.handles == 0 && lane.outstanding == 0 && !lane.in_ready {
+            let (key, _) = self.slab.remove(index);
+            self.by_key.remove(&key);
+        }
+    }
+
+    /// What the attached streams want, taken together, decides what leaves the lanes.
+    pub(super) fn set_demand(&mut self, demand: Vec<Filter>) {
+        self.demand = demand;
+        self.ready.clear();
+        self.quantum_left = QUANTUM;
+        let indexes: Vec<usize> = self.slab.iter().map(|(index, _)| index).collect();
+        for index in indexes {
+            let wanted = self.wanted(&self.slab[index].0);
+            let lane = &mut self.slab[index].1;
+            (lane.wants_events, lane.wants_data) = wanted;
+            lane.in_ready = lane.has_wanted();
+            if lane.in_ready {
+                self.ready.push_back(index);
+            } else {
+                self.remove_if_done(index);
+            }
+        }
+    }
+
+    fn wanted(&self, key: &LaneKey) -> (bool, bool) {
+        let takers = || self.demand.iter().filter(|filter| filter.takes_id(key.id()));
+        (takers().any(|filter| filter.events), takers().any(|filter| filter.data))
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn push(&mut self, index: usize, class: Class, mut envelope: Envelope) {
+        let cost = envelope.cost();
+        let lane = &mut self.slab[index].1;
+        lane.stamp += 1;
+        lane.outstanding += 1;
+        self.outstanding += 1;
+        match class {
+            Class::Data => {
+                envelope.dropped_before += std::mem::take(&mut lane.missing_data);
+                lane.bytes += cost;
+                self.bytes += cost;
+                lane.data.push_back((lane.stamp, envelope));
+            }
+            Class::Event | Class::Report => {
+                envelope.dropped_before += std::mem::take(&mut lane.missing_reports);
+                *(if class == Class::Event { &mut self.events } else { &mut self.reports }) += 1;
+                lane.events.push_back((lane.stamp, class, envelope));
+            }
+        }
+        if !lane.in_ready && lane.has_wanted() {
+            lane.in_ready = true;
+            self.ready.push_back(index);
+        }
+    }
+
+    /// Adds a datagram; the oldest waiting ones of the lane make room. Returns how many went.
+    pub(super) fn push_datagram(&mut self, index: usize, envelope: Envelope) -> u64 {
+        let cost = envelope.cost();
+        let mut dropped = 0;
+        while self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
+            || self.bytes + cost > self.limits.subscriber_backlog_bytes
+        {
+            let lane = &mut self.slab[index].1;
+            dropped += 1;
+            let Some((_, oldest)) = lane.data.pop_front() else {
+                lane.missing_data += 1;
+                self.dropped += dropped;
+                return dropped;
+            };
+            match lane.data.front_mut() {
+                Some((_, next)) => next.dropped_before += 1 + oldest.dropped_before,
+                None => lane.missing_data += 1 + oldest.dropped_before,
+            }
+            self.release(index, Class::Data, oldest.cost());
+        }
+        self.dropped += dropped;
+        self.push(index, Class::Data, envelope);
+        dropped
+    }
+
+    pub(super) fn push_report(&mut self, index: usize, envelope: Envelope) {
+        if self.reports < self.limits.subscriber_reports {
+            self.push(index, Class::Report, envelope);
+        } else {
+            self.slab[index].1.missing_reports += 1;
+            self.dropped += 1;
+        }
+    }
+
+    pub(super) fn count_dropped(&mut self, index: usize, datagrams: u64) {
+        self.slab[index].1.missing_data += datagrams;
+        self.dropped += datagrams;
+    }
+
+    /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again
+    /// only at half, so that it does not trickle.
+    pub(super) fn read_budget(&mut self, index: usize, notify: &Arc<Notify>) -> usize {
+        let full = self.bytes >= self.limits.subscriber_backlog_bytes;
+        let lane = &mut self.slab[index].1;
+        let share = self.limits.session_backlog_bytes;
+        let room = match (lane.bytes, full) {
+            (0, true) => self.limits.full_backlog_read_bytes,
+            (_, true) => 0,
+            (held, false) if lane.paused.is_some() && held > share / 2 => 0,
+            (held, false) => share.saturating_sub(held),
+        };
+        let was_paused = if room > 0 { lane.paused.take() } else { lane.paused.replace(Arc::clone(notify)) }.is_some();
+        self.paused = self.paused + usize::from(room == 0) - usize::from(was_paused);
+        room
+    }
+
+    pub(super) fn is_paused(&self, index: usize) -> bool {
+        self.slab[index].1.paused.is_some()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Popped> {
+        loop {
+            let index = *self.ready.front()?;
+            let lane = &mut self.slab[index].1;
+            let popped = lane.pop_wanted();
+            let more = lane.has_wanted();
+            let cost = popped.as_ref().map_or(0, |(_, envelope)| envelope.cost());
+            self.quantum_left = self.quantum_left.saturating_sub(cost);
+            if !more || self.quantum_left == 0 {
+                self.quantum_left = QUANTUM;
+                self.ready.pop_front();
+                lane.in_ready = more;
+                if more {
+                    self.ready.push_back(index);
+                }
+            }
+            match popped {
+                Some((class, envelope)) => return Some(Popped { lane: index, class, cost, envelope }),
+                None => self.remove_if_done(index),
+            }
+        }
+    }
+
+    /// Gives an envelope's credit back.
+    pub(super) fn release(&mut self, index: usize, class: Class, cost: usize) {
+        let lane = &mut self.slab[index].1;
+        lane.outstanding -= 1;
+        self.outstanding -= 1;
+        match class {
+            Class::Event => self.events -= 1,
+            Class::Report => self.reports -= 1,
+            Class::Data => {
+                let was_above_half = self.bytes > self.limits.subscriber_backlog_bytes / 2;
+                lane.bytes -= cost;
+                self.bytes -= cost;
+                let below_half = self.bytes <= self.limits.subscriber_backlog_bytes / 2;
+                if lane.bytes == 0 || (below_half && lane.bytes <= self.limits.session_backlog_bytes / 2) {
+                    if let Some(notify) = &lane.paused {
+                        notify.notify_one();
+                    }
+                }
+                if was_above_half && below_half {
+                    self.signal_paused();
+                }
+            }
+        }
+        self.remove_if_done(index);
+    }
+
+    fn signal_paused(&self) {
+        if self.paused > 0 {
+            for (_, (_, lane)) in &self.slab {
+                if let Some(notify) = &lane.paused {
+                    notify.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Keeps an envelope that was handed out until it is acked.
+    pub(super) fn hold(&mut self, popped: &Popped, sequence: u64) {
+        self.slab[popped.lane].1.unacked.push_back((sequence, popped.class, popped.cost, popped.envelope.clone()));
+    }
+
+    /// Unacked envelopes after a sequence, in order.
+    pub(super) fn unacked_after(&self, sequence: u64) -> VecDeque<(u64, Envelope)> {
+        let mut all: Vec<(u64, Envelope)> = self
+            .slab
+            .iter()
+            .flat_map(|(_, (_, lane))| lane.unacked.iter())
+            .filter(|(held, ..)| *held > sequence)
+            .map(|(held, _, _, envelope)| (*held, envelope.clone()))
+            .collect();
+        all.sort_unstable_by_key(|(held, _)| *held);
+        all.into()
+    }
+
+    pub(super) fn ack(&mut self, ack: &Ack) {
+        if ack.all > 0 {
+            let indexes: Vec<usize> = self.slab.iter().map(|(index, _)| index).collect();
+            for index in indexes {
+                self.ack_lane(index, ack.all);
+            }
+        }
+        for (id, sequence) in &ack.lanes {
+            let keys = match id.as_str() {
+                "" => [LaneKey::Control, LaneKey::Control],
+                id => [LaneKey::Session(SessionId::new(id)), LaneKey::Listener(ListenerId::new(id))],
+            };
+            for key in keys {
+                if let Some(&index) = self.by_key.get(&key) {
+                    self.ack_lane(index, *sequence);
+                }
+            }
+        }
+    }
+
+    fn ack_lane(&mut self, index: usize, sequence: u64) {
+        while let Some(&(held, class, cost, _)) = self.slab.get(index).and_then(|(_, lane)| lane.unacked.front()) {
+            if held > sequence {
+                break;
+            }
+            self.slab[index].1.unacked.pop_front();
+            self.release(index, class, cost);
+        }
+    }
+}

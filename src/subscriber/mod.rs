@@ -1,0 +1,155 @@
+//! Named subscribers: what is on its way to a caller, and what keeps it bounded.
+//!
+//! A `Subscriber` owns one `Backlog` under one short lock that is never held across an await. Sessions put envelopes into it
+//! through a `Lane` of their own, streams take them out through a `Subscription`. A session's reader never waits for a lock that
+//! another session's data holds, only for its own credit: `Lane::read_budget` says how much it may read now, and its `Notify` is
+//! signalled when that is more than nothing again.
+//!
+//! Invariants: envelopes of one lane leave in the order they came on each output; TCP data and lifecycle events are never dropped;
+//! memory stays within `limits`; lanes and streams free themselves in Drop.
+
+mod backlog;
+mod lane;
+mod lanes;
+mod stream;
+mod table;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::backlog::Backlog;
+pub use self::{
+    backlog::ResumePoint,
+    lane::Lane,
+    lanes::{Ack, Filter, LaneKey},
+    stream::{Batch, Gap, Start, Subscription},
+    table::Subscribers,
+};
+use crate::{error::Error, limits::Limits};
+
+/// The name that stands for an empty one.
+pub const DEFAULT_NAME: &str = "default";
+
+/// A named receiver with two outputs.
+pub struct Subscriber {
+    name: Arc<str>,
+    epoch: Arc<str>,
+    backlog: Mutex<Backlog>,
+}
+
+/// What `ListSubscribers` shows.
+#[derive(Clone, Debug)]
+pub struct SubscriberView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// This life of it.
+    pub epoch: Arc<str>,
+    /// The sequence the next envelope will have.
+    pub next_sequence: u64,
+    /// Streams attached.
+    pub streams: usize,
+    /// Bytes undelivered or unacked, overhead included.
+    pub backlog_bytes: usize,
+    /// Envelopes undelivered or unacked.
+    pub backlog_envelopes: usize,
+    /// Sessions not being read.
+    pub paused_sessions: usize,
+    /// Datagrams and reports dropped so far.
+    pub dropped: u64,
+    /// Whether its streams acknowledge.
+    pub acknowledged: bool,
+}
+
+impl Subscriber {
+    fn new(name: Arc<str>, limits: &Arc<Limits>) -> Self {
+        Self {
+            name,
+            epoch: Uuid::new_v4().simple().to_string().into(),
+            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Instant::now())),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// This life of it: a subscriber made anew under the same name has another.
+    pub fn epoch(&self) -> &Arc<str> {
+        &self.epoch
+    }
+
+    /// Opens a lane. A lane of the same key that is still being delivered is continued, so that a session id that is used again
+    /// keeps its order.
+    pub fn lane(self: &Arc<Self>, key: LaneKey) -> Lane {
+        Lane::open(self, key)
+    }
+
+    /// Whether a stream is attached, and since when none is otherwise.
+    pub fn attended(&self) -> Result<(), Instant> {
+        self.lock().attended()
+    }
+
+    /// Whether its events are so far behind that nothing new should be opened for it.
+    pub fn is_overdue(&self) -> bool {
+        self.lock().events_full()
+    }
+
+    /// Acks envelopes; frees the credit they held.
+    pub fn ack(&self, ack: &Ack) {
+        self.lock().ack(ack);
+    }
+
+    /// Ends every stream: with what is in the backlog delivered first, where `after_backlog`.
+    pub fn end_streams(&self, error: &Error, after_backlog: bool) {
+        let wakes = self.lock().end_streams(error, after_backlog);
+        wakes.wake();
+    }
+
+    /// Ends the streams that took nothing for the stall limit while the backlog is full. Returns how many.
+    pub fn end_stalled(&self, now: Instant) -> usize {
+        let (ended, wakes) = self.lock().end_stalled(now);
+        wakes.wake();
+        ended
+    }
+
+    /// What `ListSubscribers` shows.
+    pub fn view(&self) -> SubscriberView {
+        let (name, epoch) = (Arc::clone(&self.name), Arc::clone(&self.epoch));
+        self.lock().view(name, epoch)
+    }
+
+    // A panic under this lock is a bug of ours in one call; the backlog's counters are adjusted together after the fallible part,
+    // so going on is better than poisoning every session of the subscriber.
+    fn lock(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Streams to wake once the lock is released.
+#[must_use = "streams sleep until woken"]
+#[derive(Default)]
+struct Wakes(Option<Waker>, Vec<Waker>);
+
+impl Wakes {
+    fn add(&mut self, waker: Waker) {
+        match &self.0 {
+            None => self.0 = Some(waker),
+            Some(_) => self.1.push(waker),
+        }
+    }
+
+    fn wake(self) {
+        if let Some(waker) = self.0 {
+            waker.wake();
+        }
+        for waker in self.1 {
+            waker.wake();
+        }
+    }
+}
