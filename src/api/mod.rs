@@ -9,5 +9,9 @@ mod render;
 mod session_service;
 mod watch;
 
-pub use self::parse::{connect_spec, listen_spec, udp_in_spec};
-pub use self::{gateway_service::GatewayService, session_service::SessionsService};
+pub use self::{
+    attach::AttachStream,
+    gateway_service::{GatewayService, SubscribeStream},
+    parse::{connect_spec, listen_spec, udp_in_spec},
+    session_service::SessionsService,
+};

@@ -188,8 +188,9 @@ impl Dial {
         let (host, port) = &self.session.target;
         let addrs = self.gateway.resolver.resolve(host, *port, self.deadline).await.map_err(unresolved)?;
         let receive_buffer = self.gateway.limits.socket_receive_buffer_bytes;
-        let stream = tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(|error| refused(&error))?;
-        let ends = tcp::ends(&stream).map_err(|error| refused(&error))?;
+        let refused = |error: io::Error| refused(host, *port, &error);
+        let stream = tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(refused)?;
+        let ends = tcp::ends(&stream).map_err(refused)?;
         Ok((stream, ends))
     }
 
@@ -218,16 +219,17 @@ fn unresolved(error: ResolveError) -> Error {
     failed.with("phase", "resolve")
 }
 
-fn refused(error: &io::Error) -> Error {
+fn refused(host: &str, port: u16, error: &io::Error) -> Error {
+    // The connect race makes up two errors of its own, which have no errno.
+    let own = error.raw_os_error().is_none();
+    let failed =
+        |cause: &str| Error::new(Reason::ConnectFailed, format!("cannot connect to {host} port {port}: {cause}"));
     let failed = match error.kind() {
-        io::ErrorKind::TimedOut if error.raw_os_error().is_none() => {
-            let sentence = "the peer did not answer within the connect timeout";
-            Error::new(Reason::ConnectFailed, sentence).with_code(Code::DeadlineExceeded).with("errno", "ETIMEDOUT")
+        io::ErrorKind::TimedOut if own => {
+            failed("no answer within the connect timeout").with_code(Code::DeadlineExceeded).with("errno", "ETIMEDOUT")
         }
-        io::ErrorKind::ConnectionRefused if error.raw_os_error().is_none() => {
-            Error::new(Reason::ConnectFailed, "connection refused").with("errno", "ECONNREFUSED")
-        }
-        _ => Error::new(Reason::ConnectFailed, io_sentence(error)).with_io(error),
+        io::ErrorKind::ConnectionRefused if own => failed("connection refused").with("errno", "ECONNREFUSED"),
+        _ => failed(&io_sentence(error)).with_io(error),
     };
     failed.with("phase", "connect")
 }

@@ -46,10 +46,6 @@ impl Inbound {
         &self.claim
     }
 
-    pub(super) fn is_line(&self) -> bool {
-        matches!(self.framer, Framer::Line(_))
-    }
-
     pub(super) fn collector(&self) -> Option<&Collector> {
         self.collector.as_ref()
     }

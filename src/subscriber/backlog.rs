@@ -16,7 +16,8 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Gap, SubscriberView, Wakes,
-    lanes::{Ack, Class, Filter, LaneKey, Lanes},
+    filter::{Ack, Filter, LaneKey},
+    lanes::{Class, Lanes},
 };
 use crate::{
     envelope::Envelope,

@@ -9,6 +9,7 @@
 //! memory stays within `limits`; lanes and streams free themselves in Drop.
 
 mod backlog;
+mod filter;
 mod lane;
 mod lanes;
 mod stream;
@@ -25,8 +26,8 @@ use uuid::Uuid;
 use self::backlog::Backlog;
 pub use self::{
     backlog::ResumePoint,
+    filter::{Ack, Filter, LaneKey},
     lane::Lane,
-    lanes::{Ack, Filter, LaneKey},
     stream::{Batch, Gap, Start, Subscription},
     table::Subscribers,
 };
