@@ -18,7 +18,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     gateway_service::send_response,
-    parse,
+    parse, parse_udp,
     proto::{self, answer, attach_request::Command},
     render::{self, PayloadFormat},
 };
@@ -232,7 +232,7 @@ impl Reader {
     }
 
     fn udp_out(&self, correlation_id: u64, request: proto::UdpOutRequest) {
-        let spec = match parse::datagram_spec(request) {
+        let spec = match parse_udp::datagram_spec(request) {
             Ok(spec) => spec,
             Err(error) => return self.answers.push(correlation_id, Err(error)),
         };

@@ -45,13 +45,10 @@ impl Gateway {
     ///
     /// # Errors
     /// UDP_ERROR, SESSION_ID_CONFLICT, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
-    pub async fn udp_in(self: &Arc<Self>, spec: UdpInSpec) -> Result<Bound, Error> {
-        if let Some(key) = &spec.request {
-            if let Some(Opened::Udp(id)) = self.registry.requested(key)? {
-                if let Session::Udp(session) = self.registry.session(id.as_str())? {
-                    return Ok(bound(&session));
-                }
-            }
+    pub fn udp_in(self: &Arc<Self>, spec: UdpInSpec) -> Result<Bound, Error> {
+        let opening = self.opening(spec.request.as_ref())?;
+        if let Some(Opened::Udp(id)) = opening.earlier() {
+            return self.udp_session(id.as_str()).map(|session| bound(&session));
         }
         let subscriber = self.subscriber(&spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;

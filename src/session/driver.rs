@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     Answer, Close, ExchangeSpec, OnTimeout, Send, Sending, TcpSession, Written, core::Due, exchange::timed_out,
-    outbound::Pumped, tcp::ReadStep,
+    outbound::Pumped, sending::Exchanging, tcp::ReadStep,
 };
 use crate::{
     envelope::{Body, CloseReason},
@@ -63,7 +63,7 @@ impl Drop for CancelSend<'_> {
 pub async fn exchange(session: &Arc<TcpSession>, send: Send, spec: &ExchangeSpec) -> Result<(Written, Answer), Error> {
     let late = |phase| timed_out(session.core.id.as_str(), phase);
     let turn = timeout_at(spec.deadline, session.take_turn()).await.map_err(|_| late("turn"))??;
-    let (sending, id, answer) = session.start_exchange(send, spec, turn)?;
+    let Exchanging { sending, id, answer } = session.start_exchange(send, spec, turn)?;
     let mut guard = LeaveExchange { session, id, abort: spec.abort_unanswered, armed: true };
     let written = timeout_at(spec.deadline, wait_sent(session, sending)).await.map_err(|_| late("write"))??;
     let answer = timeout_at(spec.deadline, answer).await.map_err(|_| late("answer"))?;
@@ -159,10 +159,8 @@ impl Task {
                     false
                 }
             };
-            if readable {
-                if let Some(reason) = self.read() {
-                    return reason;
-                }
+            if readable && let Some(reason) = self.read() {
+                return reason;
             }
         }
     }

@@ -11,6 +11,7 @@ mod exchange;
 mod inbound;
 mod listener;
 mod outbound;
+mod sending;
 mod tcp;
 mod turn;
 mod udp;
