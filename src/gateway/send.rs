@@ -76,24 +76,18 @@ impl Gateway {
             Ok(prepared) => prepared,
             Err(error) => return SentOutcome::Done(Err(error)),
         };
-        if session.turn_is_free() {
-            match session.start_send(send) {
-                Ok(Sending::Done(written)) => SentOutcome::Done(self.sent(&session, &spec, written)),
-                Ok(Sending::Queued(_, written)) => {
-                    let gateway = Arc::clone(self);
-                    SentOutcome::Waiting(Box::pin(async move {
-                        let written = written.await.unwrap_or_else(|_| Err(session.not_connected()))?;
-                        gateway.sent(&session, &spec, written)
-                    }))
-                }
-                Err(error) => SentOutcome::Done(Err(error)),
-            }
-        } else {
-            let gateway = Arc::clone(self);
-            SentOutcome::Waiting(Box::pin(async move {
-                let written = session::send(&session, send).await?;
+        let gateway = Arc::clone(self);
+        match session.start_send(send) {
+            Ok(Sending::Done(written)) => SentOutcome::Done(self.sent(&session, &spec, written)),
+            Ok(Sending::Queued(_, written)) => SentOutcome::Waiting(Box::pin(async move {
+                let written = written.await.unwrap_or_else(|_| Err(session.not_connected()))?;
                 gateway.sent(&session, &spec, written)
-            }))
+            })),
+            Ok(Sending::PutOff(put_off)) => SentOutcome::Waiting(Box::pin(async move {
+                let written = session::send_later(&session, put_off).await?;
+                gateway.sent(&session, &spec, written)
+            })),
+            Err(error) => SentOutcome::Done(Err(error)),
         }
     }
 

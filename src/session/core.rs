@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -117,6 +117,7 @@ pub struct Core {
     touched: AtomicU64,
     /// The value of `active` for which the inactivity event was emitted, plus one; 0: none.
     timed_out: AtomicU64,
+    timers_changed: AtomicBool,
     received: AtomicU64,
     sent: AtomicU64,
 }
@@ -147,6 +148,7 @@ impl Core {
             active: AtomicU64::new(0),
             touched: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
+            timers_changed: AtomicBool::new(true),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
@@ -247,7 +249,17 @@ impl Core {
     pub fn set_timeout(&self, timeout: Option<Duration>) {
         self.timeout.store(timeout.map_or(0, millis), Ordering::Relaxed);
         self.note_activity();
+        self.timers_changed();
+    }
+
+    /// What is due next may have moved nearer: the session's task works it out anew.
+    pub(super) fn timers_changed(&self) {
+        self.timers_changed.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+
+    pub(super) fn take_timers_changed(&self) -> bool {
+        self.timers_changed.load(Ordering::Relaxed) && self.timers_changed.swap(false, Ordering::Acquire)
     }
 
     /// The orphan timeout in force.
@@ -270,7 +282,7 @@ impl Core {
         self.active.store(self.now_ms(), Ordering::Relaxed);
         if self.timed_out.load(Ordering::Relaxed) != 0 {
             self.timed_out.store(0, Ordering::Relaxed);
-            self.wake.notify_one();
+            self.timers_changed();
         }
     }
 

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, io, sync::Arc};
 use bytes::Bytes;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::exchange::Collector;
+use super::{exchange::Collector, turn::TurnGuard};
 use crate::{
     claims::ClaimMove,
     error::{Error, Reason, errno_name, io_sentence},
@@ -52,6 +52,14 @@ pub enum Sending {
     Done(Written),
     /// The session's task goes on with it.
     Queued(u64, oneshot::Receiver<Result<Written, Error>>),
+    /// An exchange has the turn: nothing was done yet, but its place in the line is taken. `session::send_later` goes on.
+    PutOff(PutOff),
+}
+
+/// A send that waits for the turn.
+pub struct PutOff {
+    pub(super) send: Send,
+    pub(super) granted: oneshot::Receiver<TurnGuard>,
 }
 
 /// What happens when a job's first byte is written.

@@ -1,12 +1,14 @@
 //! What callers do to a TCP session: sends, exchanges and the turn, up to the point where the session's task takes over.
 
+use std::sync::MutexGuard;
+
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Answer,
     exchange::{Collector, ExchangeSpec},
-    outbound::{Effect, Job, Outbound, Pumped, Send, Sending, Written, socket_dead},
+    outbound::{Effect, Job, Outbound, Pumped, PutOff, Send, Sending, Written, socket_dead},
     tcp::TcpSession,
     turn::{Asked, TurnGuard},
 };
@@ -20,17 +22,41 @@ pub(super) struct Exchanging {
 }
 
 impl TcpSession {
-    /// Writes a send, or leaves what the socket does not take now to the session's task.
+    /// Writes a send, or leaves what the socket does not take now to the session's task. Sends are written in the order of these
+    /// calls, and only while no exchange has the turn or with the turn in hand.
     ///
     /// # Errors
     /// SESSION_NOT_CONNECTED, WRITE_OFFSET_MISMATCH, LIMIT_REACHED (the send queue), SOCKET_NOT_CONNECTED.
     pub fn start_send(&self, send: Send) -> Result<Sending, Error> {
-        let effect = send.claim.map_or(Effect::None, Effect::Claim);
-        self.start(send.items, effect, send.expected_offset)
+        let outbound = self.outbound();
+        // Asked under the lock that an exchange's write takes as well, so that none begins in between.
+        if self.turn.is_free() {
+            return self.start_send_in(outbound, send);
+        }
+        match self.turn.ask(self.limits.turn_waiters) {
+            Asked::Granted(_turn) => self.start_send_in(outbound, send),
+            Asked::Queued(granted) => Ok(Sending::PutOff(PutOff { send, granted })),
+            Asked::Full => Err(self.too_many_waiters()),
+        }
     }
 
-    fn start(&self, items: Vec<Bytes>, effect: Effect, expected: Option<u64>) -> Result<Sending, Error> {
-        let mut outbound = self.outbound();
+    /// As `start_send`, for who holds the turn.
+    pub(super) fn start_send_in_turn(&self, send: Send, _turn: &TurnGuard) -> Result<Sending, Error> {
+        self.start_send_in(self.outbound(), send)
+    }
+
+    fn start_send_in(&self, outbound: MutexGuard<'_, Outbound>, send: Send) -> Result<Sending, Error> {
+        let effect = send.claim.map_or(Effect::None, Effect::Claim);
+        self.start(outbound, send.items, effect, send.expected_offset)
+    }
+
+    fn start(
+        &self,
+        mut outbound: MutexGuard<'_, Outbound>,
+        items: Vec<Bytes>,
+        effect: Effect,
+        expected: Option<u64>,
+    ) -> Result<Sending, Error> {
         if !outbound.is_open() || self.core.close_request().is_some() {
             return Err(self.not_connected());
         }
@@ -142,18 +168,13 @@ impl TcpSession {
         match self.turn.ask(self.limits.turn_waiters) {
             Asked::Granted(guard) => Ok(guard),
             Asked::Queued(granted) => granted.await.map_err(|_| self.not_connected()),
-            Asked::Full => Err(Error::limit(
-                "turn_waiters",
-                self.limits.turn_waiters,
-                "as many callers as may wait for this session's turn already; try again later",
-            )
-            .with("sessionId", &self.core.id)),
+            Asked::Full => Err(self.too_many_waiters()),
         }
     }
 
-    /// Whether no exchange holds the turn.
-    pub fn turn_is_free(&self) -> bool {
-        self.turn.is_free()
+    fn too_many_waiters(&self) -> Error {
+        let sentence = "as many callers as may wait for this session's turn already; try again later";
+        Error::limit("turn_waiters", self.limits.turn_waiters, sentence).with("sessionId", &self.core.id)
     }
 
     /// How many wait for the turn.
@@ -178,14 +199,15 @@ impl TcpSession {
             let sending = Sending::Done(Written { chunk_count: 0, write_offset });
             return Ok(Exchanging { sending, id, answer });
         }
-        let sending = self.start(send.items, Effect::Collect(Box::new(collector)), send.expected_offset)?;
+        let effect = Effect::Collect(Box::new(collector));
+        let sending = self.start(self.outbound(), send.items, effect, send.expected_offset)?;
         Ok(Exchanging { sending, id, answer })
     }
 
     /// The caller of an exchange has left before its answer. False: there is nothing to settle.
     pub(super) fn leave_exchange(&self, id: u64) -> bool {
         let settling = self.inbound().leave(id, Instant::now());
-        self.core.wake.notify_one();
+        self.core.timers_changed();
         settling
     }
 }
