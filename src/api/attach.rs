@@ -68,7 +68,7 @@ pub(super) async fn attach(
         gateway: Arc::clone(&gateway),
         answers: Arc::clone(&answers),
     };
-    gateway.registry.spawn({
+    gateway.registry.spawn_background({
         let stop = stop.clone();
         async move {
             stop.run_until_cancelled(reader.run(commands)).await;
@@ -227,7 +227,7 @@ impl Reader {
         };
         match self.gateway.start_send(spec).await {
             SentOutcome::Done(sent) => answered(sent),
-            SentOutcome::Waiting(sent) => self.gateway.registry.spawn(async move { answered(sent.await) }),
+            SentOutcome::Waiting(sent) => self.gateway.registry.spawn_background(async move { answered(sent.await) }),
         }
     }
 
@@ -238,7 +238,7 @@ impl Reader {
         };
         // Resolving a name may take long, and datagrams have no order to keep.
         let (gateway, answers) = (Arc::clone(&self.gateway), Arc::clone(&self.answers));
-        self.gateway.registry.spawn(async move {
+        self.gateway.registry.spawn_background(async move {
             let sent = gateway.udp_out(&spec).await;
             answers.push(correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
         });

@@ -227,15 +227,16 @@ impl Gateway {
         Ok(())
     }
 
-    fn emit_sent(&self, subscriber: &Arc<Subscriber>, session: Option<&SessionId>, body: Body) {
-        let (key, envelope) = match session {
-            Some(id) => (LaneKey::Session(id.clone()), Envelope::of_session(id, body)),
-            None => (LaneKey::Control, Envelope::of_gateway(body)),
-        };
-        subscriber.lane(key).push_report(envelope);
-    }
-
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
         Some(asked.unwrap_or(self.limits.orphan_timeout)).filter(|timeout| !timeout.is_zero())
     }
+}
+
+/// Puts a `sent` on a subscriber's events output.
+fn emit_sent(subscriber: &Arc<Subscriber>, session: Option<&SessionId>, body: Body) {
+    let (key, envelope) = match session {
+        Some(id) => (LaneKey::Session(id.clone()), Envelope::of_session(id, body)),
+        None => (LaneKey::Control, Envelope::of_gateway(body)),
+    };
+    subscriber.lane(key).push_report(envelope);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec};
+use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec, emit_sent};
 use crate::{
     envelope::{Body, CloseReason, Envelope},
     error::{Error, Reason},
@@ -99,7 +99,7 @@ impl Gateway {
         if spec.emit_sent {
             let subscriber = self.subscriber(&spec.subscriber)?;
             let body = Body::Sent { message_id: Arc::clone(&message_id), chunk_count: written.chunk_count };
-            self.emit_sent(&subscriber, Some(&session.core.id), body);
+            session.core.while_alive(|| emit_sent(&subscriber, Some(&session.core.id), body));
         }
         Ok(Sent { message_id, written })
     }
@@ -133,9 +133,10 @@ impl Gateway {
         if core.close_request().is_none() {
             let envelope = Envelope::of_session(&core.id, Body::Disconnecting).with_listener(core.listener.as_ref());
             if spec.subscriber.is_empty() {
-                core.lifecycle().push_event(envelope);
+                core.while_alive(|| core.lifecycle().push_event(envelope));
             } else {
-                self.subscriber(&spec.subscriber)?.lane(LaneKey::Session(core.id.clone())).push_report(envelope);
+                let lane = self.subscriber(&spec.subscriber)?.lane(LaneKey::Session(core.id.clone()));
+                core.while_alive(|| lane.push_report(envelope));
             }
         }
         core.request_close(match spec.abort {

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{DatagramSpec, Gateway, UdpInSpec};
+use super::{DatagramSpec, Gateway, UdpInSpec, emit_sent};
 use crate::{
     envelope::{Body, SessionId},
     error::{Error, Reason, io_sentence},
@@ -112,7 +112,10 @@ impl Gateway {
         if spec.emit_sent {
             let subscriber = self.subscriber(&spec.subscriber)?;
             let body = Body::DatagramSent { message_id: Arc::clone(&message_id), to, bytes: bytes as u32 };
-            self.emit_sent(&subscriber, session.as_ref().map(|session| &session.core.id), body);
+            match &session {
+                Some(session) => session.core.while_alive(|| emit_sent(&subscriber, Some(&session.core.id), body)),
+                None => emit_sent(&subscriber, None, body),
+            }
         }
         Ok(DatagramSent { message_id, to, bytes })
     }
