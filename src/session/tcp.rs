@@ -188,11 +188,11 @@ impl TcpSession {
             }
             Pumped::Broken(error) => {
                 // The session's task reads what the peer had sent, and then ends the session.
-                let dead = socket_dead(&error, 0);
-                outbound.fail(error);
+                let dead = socket_dead(&self.core.id, &error, 0);
+                outbound.fail(&self.core.id, error);
                 drop(outbound);
                 self.core.wake.notify_one();
-                Err(first_error(receiver, dead).with("sessionId", &self.core.id))
+                Err(first_error(receiver, dead))
             }
         }
     }
@@ -366,7 +366,7 @@ impl TcpSession {
         let mut bytes_written = 0;
         let pumped = outbound.pump(|effect| self.begin(effect), |bytes| bytes_written += bytes);
         if let Pumped::Broken(error) = &pumped {
-            outbound.close(error);
+            outbound.close(&self.core.id, error);
         }
         drop(outbound);
         self.core.count_sent(bytes_written);
@@ -430,7 +430,7 @@ impl TcpSession {
 
     /// The session ends: nothing is written any more, everything held goes to who should have it.
     pub(super) fn finish(&self, reason: CloseReason) {
-        self.outbound().close(&io::ErrorKind::NotConnected.into());
+        self.outbound().close(&self.core.id, &io::ErrorKind::NotConnected.into());
         self.inbound().finish(reason);
         self.turn.close();
     }
