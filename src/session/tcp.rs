@@ -236,9 +236,21 @@ impl TcpSession {
                 }
             }
             Effect::Collect(collector) => {
-                self.inbound().start_collecting(*collector, true);
+                self.collect(*collector, true);
                 self.core.wake.notify_one();
             }
+        }
+    }
+
+    fn collect(&self, collector: Collector, fresh: bool) {
+        let mut inbound = self.inbound();
+        inbound.start_collecting(collector, fresh);
+        if !fresh {
+            inbound.look_at_rest();
+        }
+        // The peer has ended already: nothing will come. Where it ends just now, `deliver_rest` is waiting for this lock.
+        if self.half_closed.load(Ordering::Relaxed) {
+            inbound.finish(CloseReason::PeerClosed);
         }
     }
 
@@ -290,10 +302,7 @@ impl TcpSession {
             if !self.outbound().is_open() {
                 return Err(self.not_connected());
             }
-            let mut inbound = self.inbound();
-            inbound.start_collecting(collector, false);
-            inbound.look_at_rest();
-            drop(inbound);
+            self.collect(collector, false);
             self.core.wake.notify_one();
             let write_offset = self.outbound().written();
             return Ok((Sending::Done(Written { chunk_count: 0, write_offset }), id, answer));
