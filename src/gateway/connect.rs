@@ -179,7 +179,8 @@ impl Dial {
             biased;
             reason = self.session.core.close_requested() => {
                 let error = Error::new(Reason::ConnectFailed, "the session was closed while connecting");
-                Err((self.describe(error), reason))
+                // Its `disconnected` is the last word on the events output; only the caller is told.
+                Err((self.describe(error).already_reported(), reason))
             }
             dialled = self.connect() => dialled.map_err(|error| {
                 let error = self.describe(error);

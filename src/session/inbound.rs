@@ -188,9 +188,10 @@ impl Inbound {
     /// An exchange begins. With `fresh` its answer is what comes from now on: everything before, an unfinished rest included, goes
     /// to the holder of the data claim, or an old prompt would be taken for the answer.
     pub(super) fn start_collecting(&mut self, mut collector: Collector, fresh: bool) {
-        if let Some(reason) = self.finished {
-            collector.fail(self.ended(reason));
-            return;
+        match self.finished {
+            Some(CloseReason::PeerClosed) => return collector.peer_closed(None, self.read_offset()),
+            Some(reason) => return collector.fail(self.ended(reason)),
+            None => {}
         }
         match &mut self.framer {
             Framer::Line(framer) if fresh => {
@@ -230,10 +231,11 @@ impl Inbound {
         while let Ok(consumed @ 1..) = self.process(rest, usize::MAX / 2) {
             rest = &rest[consumed..];
         }
-        let (held, read_offset) = match &mut self.framer {
-            Framer::Binary { offset } => (None, *offset),
-            Framer::Line(framer) => (framer.finish(), framer.offset()),
+        let held = match &mut self.framer {
+            Framer::Binary { .. } => None,
+            Framer::Line(framer) => framer.finish(),
         };
+        let read_offset = self.read_offset();
         match self.collector.take() {
             Some(mut exchange) if !exchange.is_settling() && reason == CloseReason::PeerClosed => {
                 exchange.peer_closed(held, read_offset);
@@ -243,6 +245,13 @@ impl Inbound {
                 self.to_holder(held.into_iter());
             }
             None => self.to_holder(held.into_iter()),
+        }
+    }
+
+    fn read_offset(&self) -> u64 {
+        match &self.framer {
+            Framer::Binary { offset } => *offset,
+            Framer::Line(framer) => framer.offset(),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::{net::TcpStream, sync::oneshot};
 use super::{exchange::Collector, turn::TurnGuard};
 use crate::{
     claims::ClaimMove,
+    envelope::SessionId,
     error::{Error, Reason, errno_name, io_sentence},
 };
 
@@ -135,17 +136,17 @@ impl Outbound {
     }
 
     /// Lets go of the socket and fails what is queued.
-    pub(super) fn close(&mut self, error: &io::Error) {
+    pub(super) fn close(&mut self, session: &SessionId, error: &io::Error) {
         self.socket = None;
         self.queued_bytes = 0;
         for mut job in std::mem::take(&mut self.queue) {
-            job.finish(Err(socket_dead(error, job.next)));
+            job.finish(Err(socket_dead(session, error, job.next)));
         }
     }
 
     /// A caller's write failed: as `close`, and the session's task will be told.
-    pub(super) fn fail(&mut self, error: io::Error) {
-        self.close(&error);
+    pub(super) fn fail(&mut self, session: &SessionId, error: io::Error) {
+        self.close(session, &error);
         self.failed = Some(error);
     }
 
@@ -253,9 +254,10 @@ fn write_items(socket: &TcpStream, job: &mut Job) -> io::Result<bool> {
     Ok(true)
 }
 
-pub(super) fn socket_dead(error: &io::Error, items_written: usize) -> Error {
+pub(super) fn socket_dead(session: &SessionId, error: &io::Error, items_written: usize) -> Error {
     let sentence = format!("the connection died under the write: {}", io_sentence(error));
-    let dead = Error::new(Reason::SocketNotConnected, sentence).with("itemsWritten", items_written);
+    let dead =
+        Error::new(Reason::SocketNotConnected, sentence).with("sessionId", session).with("itemsWritten", items_written);
     match errno_name(error) {
         Some(name) => dead.with("errno", name),
         None => dead,

@@ -98,11 +98,11 @@ impl TcpSession {
             }
             Pumped::Broken(error) => {
                 // The session's task reads what the peer had sent, and then ends the session.
-                let dead = socket_dead(&error, 0);
-                outbound.fail(error);
+                let dead = socket_dead(&self.core.id, &error, 0);
+                outbound.fail(&self.core.id, error);
                 drop(outbound);
                 self.core.wake.notify_one();
-                Err(first_error(receiver, dead).with("sessionId", &self.core.id))
+                Err(first_error(receiver, dead))
             }
         }
     }

@@ -193,7 +193,7 @@ impl TcpSession {
         let mut bytes_written = 0;
         let pumped = outbound.pump(|effect| self.begin(effect), |bytes| bytes_written += bytes);
         if let Pumped::Broken(error) = &pumped {
-            outbound.close(error);
+            outbound.close(&self.core.id, error);
         }
         drop(outbound);
         self.core.count_sent(bytes_written);
@@ -257,7 +257,7 @@ impl TcpSession {
 
     /// The session ends: nothing is written any more, everything held goes to who should have it.
     pub(super) fn finish(&self, reason: CloseReason) {
-        self.outbound().close(&io::ErrorKind::NotConnected.into());
+        self.outbound().close(&self.core.id, &io::ErrorKind::NotConnected.into());
         self.inbound().finish(reason);
         self.turn.close();
     }
