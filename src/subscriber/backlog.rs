@@ -285,8 +285,22 @@ impl Backlog {
         self.first + self.log.len() as u64
     }
 
+    /// Lets every stream pass what it does not take: it may not be polled for long, and must not hold the credit of others.
+    fn pass_unwanted(&mut self) {
+        for (_, stream) in &mut self.streams {
+            let unwanted = |cursor: u64| {
+                let entry = cursor.checked_sub(self.first).and_then(|at| self.log.get(at as usize));
+                entry.is_some_and(|entry| !stream.filter.takes(&entry.envelope))
+            };
+            while unwanted(stream.cursor) {
+                stream.cursor += 1;
+            }
+        }
+    }
+
     /// Returns the credit of what every stream has passed, and keeps it for resuming within bounds.
     fn release_passed(&mut self) {
+        self.pass_unwanted();
         let live = self.streams.iter().filter(|(_, stream)| !matches!(stream.ended, Some((_, false))));
         let slowest = live.map(|(_, stream)| stream.cursor).min().unwrap_or(u64::MAX).min(self.next_sequence());
         while self.passed < slowest {
