@@ -129,6 +129,10 @@ impl Backlog {
         self.lanes.is_paused(lane)
     }
 
+    pub(super) fn stop_waiting(&mut self, lane: usize) {
+        self.lanes.stop_waiting(lane);
+    }
+
     pub(super) fn events_full(&self) -> bool {
         self.lanes.events >= self.limits.subscriber_events
     }

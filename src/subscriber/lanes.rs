@@ -129,8 +129,8 @@ impl Lanes {
     pub(super) fn close(&mut self, index: usize) {
         let lane = &mut self.slab[index].1;
         lane.handles -= 1;
-        if lane.handles == 0 && lane.paused.take().is_some() {
-            self.paused -= 1;
+        if lane.handles == 0 {
+            self.stop_waiting(index);
         }
         self.remove_if_done(index);
     }
@@ -254,6 +254,13 @@ impl Lanes {
 
     pub(super) fn is_paused(&self, index: usize) -> bool {
         self.slab[index].1.paused.is_some()
+    }
+
+    /// Its session does not wait for this lane's credit any more.
+    pub(super) fn stop_waiting(&mut self, index: usize) {
+        if self.slab[index].1.paused.take().is_some() {
+            self.paused -= 1;
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<Popped> {
