@@ -136,8 +136,10 @@ impl Lanes {
     }
 
     fn remove_if_done(&mut self, index: usize) {
-        let lane = &self.slab[index].1;
-        if lane.handles == 0 && lane.outstanding == 0 && !lane.in_ready {
+        let (key, lane) = &self.slab[index];
+        // Nobody keeps the control lane open, and the next report still has to say what is missing.
+        let tells = *key == LaneKey::Control && lane.missing_reports > 0;
+        if lane.handles == 0 && lane.outstanding == 0 && !lane.in_ready && !tells {
             let (key, _) = self.slab.remove(index);
             self.by_key.remove(&key);
         }
