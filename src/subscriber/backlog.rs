@@ -183,14 +183,8 @@ impl Backlog {
         let start = replay.front().map_or(cursor, |(sequence, _)| *sequence);
         self.acknowledged |= acknowledged;
         // A plain stream that goes back reads from what is retained; that part holds no credit any more.
-        let index = self.streams.insert(StreamState {
-            filter,
-            replay,
-            cursor,
-            waker: None,
-            stalled_since: None,
-            ended: None,
-        });
+        let index =
+            self.streams.insert(StreamState { filter, replay, cursor, waker: None, stalled_since: None, ended: None });
         self.renew_demand();
         Ok((index, gap, start))
     }
