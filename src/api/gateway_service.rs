@@ -85,7 +85,7 @@ impl SocketGatewayService for GatewayService {
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         let sent = match parse::send_spec(request, &self.gateway.limits) {
-            Ok(spec) => self.gateway.send(&spec).await,
+            Ok(spec) => self.gateway.send(spec).await,
             Err(error) => Err(error),
         };
         let sent = sent.map_err(|error| self.fail(error, &subscriber, &session))?;

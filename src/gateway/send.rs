@@ -45,31 +45,31 @@ impl Gateway {
         }
     }
 
-    async fn prepare(&self, session: &Arc<TcpSession>, spec: &SendSpec) -> Result<Send, Error> {
+    async fn prepare(&self, session: &Arc<TcpSession>, spec: &mut SendSpec) -> Result<Send, Error> {
         let claim = if spec.subscriber.is_empty() {
             None
         } else {
             let session = Session::Tcp(Arc::clone(session));
             Some(self.claim_move(&spec.subscriber, &spec.wait_for, &session).await?)
         };
-        Ok(Send { items: spec.items.clone(), claim, expected_offset: spec.expected_offset })
+        Ok(Send { items: std::mem::take(&mut spec.items), claim, expected_offset: spec.expected_offset })
     }
 
     /// Sends and waits until the operating system has all of it.
     ///
     /// # Errors
     /// SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, SOCKET_NOT_CONNECTED, WAIT_FOR_INVALID, WRITE_OFFSET_MISMATCH, LIMIT_REACHED.
-    pub async fn send(&self, spec: &SendSpec) -> Result<Sent, Error> {
+    pub async fn send(&self, mut spec: SendSpec) -> Result<Sent, Error> {
         let session = self.tcp(&spec.session_id)?;
-        let send = self.prepare(&session, spec).await?;
+        let send = self.prepare(&session, &mut spec).await?;
         let written = session::send(&session, send).await?;
-        self.sent(&session, spec, written)
+        self.sent(&session, &spec, written)
     }
 
     /// Starts a send: those started one after the other on a session are written in that order.
-    pub async fn start_send(self: &Arc<Self>, spec: SendSpec) -> SentOutcome {
+    pub async fn start_send(self: &Arc<Self>, mut spec: SendSpec) -> SentOutcome {
         let prepared = match self.tcp(&spec.session_id) {
-            Ok(session) => self.prepare(&session, &spec).await.map(|send| (session, send)),
+            Ok(session) => self.prepare(&session, &mut spec).await.map(|send| (session, send)),
             Err(error) => Err(error),
         };
         let (session, send) = match prepared {

@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Answer,
     exchange::{Collector, ExchangeSpec},
-    outbound::{Effect, Job, Outbound, Pumped, PutOff, Send, Sending, Written, socket_dead},
+    outbound::{Effect, Job, Outbound, PutOff, Send, Sending, Written, socket_dead},
     tcp::TcpSession,
     turn::{Asked, TurnGuard},
 };
@@ -75,34 +75,34 @@ impl TcpSession {
         if !outbound.is_idle() {
             self.check_queue(&outbound, bytes)?;
         }
-        let chunk_count = items.len() as u32;
         let id = outbound.next_id();
         let mut job = Job::new(id, items, effect);
-        let receiver = job.notify();
-        let idle = outbound.is_idle();
-        outbound.push(job);
-        if !idle {
+        if !outbound.is_idle() {
+            let receiver = job.notify();
+            outbound.push(job);
             return Ok(Sending::Queued(id, receiver));
         }
-        match outbound.pump(|effect| self.begin(effect), |bytes| self.core.count_sent(bytes)) {
-            Pumped::Drained => {
-                let write_offset = outbound.written();
+        match outbound.write_first(&mut job, |effect| self.begin(effect), |bytes| self.core.count_sent(bytes)) {
+            Ok(true) => {
+                let written = job.written(outbound.written());
                 drop(outbound);
                 self.core.note_activity();
-                Ok(Sending::Done(Written { chunk_count, write_offset }))
+                Ok(Sending::Done(written))
             }
-            Pumped::Blocked => {
+            Ok(false) => {
+                let receiver = job.notify();
+                outbound.push(job);
                 drop(outbound);
                 self.core.wake.notify_one();
                 Ok(Sending::Queued(id, receiver))
             }
-            Pumped::Broken(error) => {
+            Err(error) => {
                 // The session's task reads what the peer had sent, and then ends the session.
-                let dead = socket_dead(&self.core.id, &error, 0);
+                let dead = socket_dead(&self.core.id, &error, job.items_written());
                 outbound.fail(&self.core.id, error);
                 drop(outbound);
                 self.core.wake.notify_one();
-                Err(first_error(receiver, dead))
+                Err(dead)
             }
         }
     }
@@ -209,13 +209,5 @@ impl TcpSession {
         let settling = self.inbound().leave(id, Instant::now());
         self.core.timers_changed();
         settling
-    }
-}
-
-/// The error a failed job was told, which knows how many items went out, else the given one.
-fn first_error(mut receiver: oneshot::Receiver<Result<Written, Error>>, other: Error) -> Error {
-    match receiver.try_recv() {
-        Ok(Err(told)) => told,
-        _ => other,
     }
 }
