@@ -141,7 +141,8 @@ impl Task {
                 (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
                 (true, false) => Some(Interest::READABLE),
                 (false, true) => Some(Interest::WRITABLE),
-                (false, false) => None,
+                // Half-closed and idle: only a reset can come.
+                (false, false) => self.eof.then_some(Interest::ERROR),
             };
             let readable = tokio::select! {
                 biased;
@@ -150,6 +151,9 @@ impl Task {
                     !self.eof
                 }
                 ready = self.socket.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
+                    if self.eof && ready.as_ref().is_ok_and(|ready| ready.is_error()) {
+                        return self.on_reset();
+                    }
                     reading && ready.is_ok_and(|ready| ready.is_readable() || ready.is_read_closed())
                 }
                 () = timer.as_mut(), if deadline.is_some() => {
@@ -274,6 +278,12 @@ impl Task {
         } else {
             self.session.core.request_close(Close::Graceful(CloseReason::PeerClosed));
         }
+    }
+
+    /// The socket reported an error while there was nothing to read or write.
+    fn on_reset(&mut self) -> CloseReason {
+        let error = self.socket.take_error().ok().flatten();
+        self.on_broken(&error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
     }
 
     /// Tells the socket's first error. Nothing can be written any more, but what the peer sent before is still read; a connection
