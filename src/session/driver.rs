@@ -298,6 +298,7 @@ impl Task {
             let sentence = format!("the socket failed: {}", io_sentence(error));
             let id = &self.session.core.id;
             let told = Error::new(Reason::TransportError, sentence).with("sessionId", id).with_io(error);
+            self.session.fail_queued(error);
             self.session.core.emit_error(told);
             self.session.core.request_close(Close::Graceful(reason));
             let until = Instant::now() + self.session.limits.close_timeout;
