@@ -160,7 +160,8 @@ impl Task {
                 (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
                 (true, false) => Some(Interest::READABLE),
                 (false, true) => Some(Interest::WRITABLE),
-                (false, false) => None,
+                // Half-closed and idle: only a reset can come.
+                (false, false) => self.eof.then_some(Interest::ERROR),
             };
             let readable = tokio::select! {
                 biased;
@@ -169,6 +170,9 @@ impl Task {
                     !self.eof
                 }
                 ready = self.socket.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
+                    if self.eof && ready.as_ref().is_ok_and(|ready| ready.is_error()) {
+                        return self.on_reset();
+                    }
                     reading && ready.is_ok_and(|ready| ready.is_readable() || ready.is_read_closed())
                 }
                 () = timer.as_mut(), if self.deadline.is_some() => {
@@ -297,6 +301,12 @@ impl Task {
         }
     }
 
+    /// The socket reported an error while there was nothing to read or write.
+    fn on_reset(&mut self) -> CloseReason {
+        let error = self.socket.take_error().ok().flatten();
+        self.on_broken(&error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
+    }
+
     /// Tells the socket's first error. Nothing can be written any more, but what the peer sent before is still read; a connection
     /// reset or a broken pipe is the peer's doing.
     fn on_broken(&mut self, error: &io::Error) -> CloseReason {
@@ -309,6 +319,7 @@ impl Task {
             let sentence = format!("the socket failed: {}", io_sentence(error));
             let id = &self.session.core.id;
             let told = Error::new(Reason::TransportError, sentence).with("sessionId", id).with_io(error);
+            self.session.fail_queued(error);
             self.session.core.emit_error(told);
             self.session.core.request_close(Close::Graceful(reason));
             let until = Instant::now() + self.session.limits.close_timeout;

@@ -203,6 +203,11 @@ impl TcpSession {
         pumped
     }
 
+    /// The socket is dead: what is queued fails with what it said.
+    pub(super) fn fail_queued(&self, error: &io::Error) {
+        self.outbound().close(&self.core.id, error);
+    }
+
     pub(super) fn read_step(&self, socket: &TcpStream) -> ReadStep {
         let mut inbound = self.inbound();
         let budget = inbound.budget(&self.core.wake);
