@@ -24,16 +24,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let gateway = env::var("GATEWAY").unwrap_or_else(|_| "http://127.0.0.1:50051".into());
     let mut sockets = SocketGatewayServiceClient::connect(gateway).await?;
 
-    // The system accepts for a listener, so this peer is silent without any work.
-    let silent = TcpListener::bind("127.0.0.1:0").await?;
-
+    let port = silent_peer().await?;
     let subscriber = format!("inactivity-example-{}", process::id());
     let subscribe = SubscribeRequest { subscriber: subscriber.clone(), ..Default::default() };
     let mut envelopes = sockets.subscribe(subscribe).await?.into_inner();
 
     let connect = TcpConnectRequest {
         host: "127.0.0.1".into(),
-        port: silent.local_addr()?.port().into(),
+        port,
         subscriber,
         timeout: Some(timeout.try_into()?),
         // Left out, a dialled session is kept and an accepted one is closed.
@@ -67,4 +65,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Err("the gateway ended the stream".into())
+}
+
+/// A peer that listens and says nothing; gives its port.
+async fn silent_peer() -> Result<u32, Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    tokio::spawn(async move {
+        let (mut visitor, _) = listener.accept().await?;
+        tokio::io::copy(&mut visitor, &mut tokio::io::sink()).await
+    });
+    Ok(port.into())
 }
