@@ -32,6 +32,7 @@
 pub mod api;
 pub mod changes;
 pub mod claims;
+pub mod config;
 pub mod envelope;
 pub mod error;
 pub mod framing;
