@@ -32,6 +32,7 @@
 pub mod api;
 pub mod changes;
 pub mod claims;
+pub mod cli;
 pub mod config;
 pub mod envelope;
 pub mod error;
