@@ -205,6 +205,11 @@ impl Gateway {
         Ok(())
     }
 
+    /// Where the `sent` envelope of a send goes: found before anything is written, or a send that is done could fail.
+    fn sent_to(&self, emit_sent: bool, subscriber: &str) -> Result<Option<Arc<Subscriber>>, Error> {
+        emit_sent.then(|| self.subscriber(subscriber)).transpose()
+    }
+
     fn emit_sent(&self, subscriber: &Arc<Subscriber>, session: Option<&SessionId>, body: Body) {
         let (key, envelope) = match session {
             Some(id) => (LaneKey::Session(id.clone()), Envelope::of_session(id, body)),
