@@ -33,6 +33,18 @@ pub async fn send(session: &Arc<TcpSession>, send: Send) -> Result<Written, Erro
     written
 }
 
+/// As `send`, but its place among those that wait for the turn is taken by the call, not when the future is first polled.
+pub fn send_in_order(session: &Arc<TcpSession>, send: Send) -> impl Future<Output = Result<Written, Error>> + use<> {
+    let turn = session.take_turn();
+    let session = Arc::clone(session);
+    async move {
+        let turn = turn.await?;
+        let written = wait_sent(&session, session.start_send(send)?).await;
+        drop(turn);
+        written
+    }
+}
+
 async fn wait_sent(session: &Arc<TcpSession>, sending: Sending) -> Result<Written, Error> {
     match sending {
         Sending::Done(written) => Ok(written),

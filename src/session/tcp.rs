@@ -262,20 +262,24 @@ impl TcpSession {
         }
     }
 
-    /// Waits for the turn where an exchange holds it; at once otherwise.
+    /// Takes a place for the turn now; the future waits where an exchange holds it.
     ///
     /// # Errors
     /// LIMIT_REACHED where too many wait; SESSION_NOT_CONNECTED where the session ends meanwhile.
-    pub(super) async fn take_turn(&self) -> Result<TurnGuard, Error> {
-        match self.turn.ask(self.limits.turn_waiters) {
-            Asked::Granted(guard) => Ok(guard),
-            Asked::Queued(granted) => granted.await.map_err(|_| self.not_connected()),
-            Asked::Full => Err(Error::limit(
-                "turn_waiters",
-                self.limits.turn_waiters,
-                "as many callers as may wait for this session's turn already; try again later",
-            )
-            .with("sessionId", &self.core.id)),
+    pub(super) fn take_turn(self: &Arc<Self>) -> impl Future<Output = Result<TurnGuard, Error>> + use<> {
+        let asked = self.turn.ask(self.limits.turn_waiters);
+        let session = Arc::clone(self);
+        async move {
+            match asked {
+                Asked::Granted(guard) => Ok(guard),
+                Asked::Queued(granted) => granted.await.map_err(|_| session.not_connected()),
+                Asked::Full => Err(Error::limit(
+                    "turn_waiters",
+                    session.limits.turn_waiters,
+                    "as many callers as may wait for this session's turn already; try again later",
+                )
+                .with("sessionId", &session.core.id)),
+            }
         }
     }
 
