@@ -12,6 +12,7 @@ mod backlog;
 mod filter;
 mod lane;
 mod lanes;
+mod log;
 mod stream;
 mod table;
 
