@@ -15,6 +15,8 @@ mod lanes;
 mod log;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
