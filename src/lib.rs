@@ -18,7 +18,9 @@
 //! | 3 | [`registry`] | what lives, by id; first and last envelopes; tasks |
 //! | 4 | [`gateway`] | the use cases, free of gRPC |
 //! | 5 | [`api`] | messages to specs, results to messages, the gRPC methods |
+//! | 6 | [`config`] | settings from file, environment and flags; what is declared in the file, checked and opened |
 //! | 6 | [`server`] | the gRPC server, and the way down |
+//! | 7 | [`cli`] | the command line, logs, signals |
 //!
 //! # The path of a byte
 //!

@@ -4,6 +4,8 @@
 //! finish the HTTP/2 preface; `incoming` does.
 
 mod incoming;
+#[cfg(test)]
+mod tests;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -85,9 +87,11 @@ impl Server {
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
         announce(&health).await;
         let mut server = std::pin::pin!(server);
+        // In this order: without connections the server ends as soon as nothing more comes in, and nothing would be drained.
         let result = tokio::select! {
-            ended = &mut server => Some(ended),
+            biased;
             () = stop.cancelled() => None,
+            ended = &mut server => Some(ended),
         };
         if result.is_none() {
             let deadline = Instant::now() + limits.shutdown_timeout;

@@ -146,9 +146,11 @@ impl SocketGatewayService for GatewayService {
     ) -> Result<Response<proto::TcpUnlistenResponse>, Status> {
         let request = request.into_inner();
         let subscriber = request.subscriber.clone();
-        let closed = parse::unlisten_spec(request)
-            .and_then(|spec| self.gateway.unlisten(&spec))
-            .map_err(|error| self.fail(error, &subscriber, ""))?;
+        let closed = match parse::unlisten_spec(request) {
+            Ok(spec) => self.gateway.unlisten(&spec).await,
+            Err(error) => Err(error),
+        };
+        let closed = closed.map_err(|error| self.fail(error, &subscriber, ""))?;
         Ok(Response::new(proto::TcpUnlistenResponse {
             event: proto::Event::Closed.into(),
             sessions_closing: closed.sessions_closing as u32,

@@ -20,7 +20,7 @@ pub async fn open(gateway: &Arc<Gateway>, declarations: &Declarations) -> Result
         told(TCP_LISTEN, listener, opened.map(|open| open.local), &mut faults);
     }
     for socket in &declarations.udp_in {
-        let opened = gateway.udp_in(socket.spec.clone()).await;
+        let opened = gateway.udp_in(socket.spec.clone());
         told(UDP_IN, socket, opened.map(|bound| bound.local), &mut faults);
     }
     for connection in &declarations.tcp_connect {

@@ -227,6 +227,11 @@ impl Gateway {
         Ok(())
     }
 
+    /// Where the `sent` envelope of a send goes: found before anything is written, or a send that is done could fail.
+    fn sent_to(&self, emit_sent: bool, subscriber: &str) -> Result<Option<Arc<Subscriber>>, Error> {
+        emit_sent.then(|| self.subscriber(subscriber)).transpose()
+    }
+
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
         Some(asked.unwrap_or(self.limits.orphan_timeout)).filter(|timeout| !timeout.is_zero())
     }

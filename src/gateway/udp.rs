@@ -95,6 +95,7 @@ impl Gateway {
         let ipv4_only = session.as_ref().is_some_and(|session| session.local.is_ipv4());
         let to = self.destination(spec, ipv4_only).await?;
         let failed = |error: &io::Error| send_failed(error, spec, to);
+        let sent_to = self.sent_to(spec.emit_sent, &spec.subscriber)?;
         let bytes = match &session {
             Some(session) => {
                 if !spec.subscriber.is_empty() {
@@ -109,8 +110,7 @@ impl Gateway {
             }
         };
         let message_id = self.message_id();
-        if spec.emit_sent {
-            let subscriber = self.subscriber(&spec.subscriber)?;
+        if let Some(subscriber) = sent_to {
             let body = Body::DatagramSent { message_id: Arc::clone(&message_id), to, bytes: bytes as u32 };
             match &session {
                 Some(session) => session.core.while_alive(|| emit_sent(&subscriber, Some(&session.core.id), body)),

@@ -35,6 +35,7 @@ pub struct Listener {
     lane: Lane,
     accepted: AtomicU64,
     stop: CancellationToken,
+    closed: CancellationToken,
 }
 
 impl Listener {
@@ -48,6 +49,7 @@ impl Listener {
             lane,
             accepted: AtomicU64::new(0),
             stop: CancellationToken::new(),
+            closed: CancellationToken::new(),
         }
     }
 
@@ -69,6 +71,17 @@ impl Listener {
     /// Makes it stop.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Waits until its socket is closed and its last envelope emitted.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Its last envelope; its socket is closed.
+    pub fn close(&self) {
+        self.emit(Body::Closed);
+        self.closed.cancel();
     }
 }
 

@@ -8,5 +8,17 @@
 
 mod support;
 
+/// Addresses of both families: dialled, bound, shown, and raced where a name has several.
+mod addresses;
+/// Sends on an Attach stream: written, and answered, in the order of their commands.
+mod attached_sends;
+/// How sessions end: by FIN, by RST, by the peer, by request; and what is still written and delivered then.
+mod closing;
+/// Exchanges: a request and its own answer, one at a time on a session, whatever becomes of their callers.
+mod exchange;
+/// Listeners: what they accept, how they end, and that their port is free then.
+mod listeners;
+/// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.
+mod sends;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
