@@ -94,6 +94,8 @@ impl DataClaim {
         let changes = self.changes_holder(&to);
         if changes {
             self.generation += 1;
+            // Where the holder before is the opener too, its lane lives on.
+            self.lane.stop_waiting();
             self.lane = to.subscriber.lane(LaneKey::Session(session.clone()));
         }
         match to.wait {

@@ -45,8 +45,8 @@ pub struct Limits {
     pub full_backlog_read_bytes: usize,
     /// Undelivered lifecycle events of one subscriber. When reached, its listeners stop accepting and its connects are refused.
     pub subscriber_events: usize,
-    /// Undelivered error and `sent` reports of one subscriber. When reached the oldest go and are counted: their callers have them
-    /// as answers already.
+    /// Undelivered error and `sent` reports of one subscriber. When reached, further ones are dropped and counted: their callers
+    /// have them as answers already.
     pub subscriber_reports: usize,
     /// Delivered bytes kept so that a plain stream can resume.
     pub subscriber_retained_bytes: usize,

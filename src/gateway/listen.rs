@@ -28,10 +28,9 @@ impl Gateway {
     /// SERVER_ERROR, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub async fn listen(self: &Arc<Self>, spec: ListenSpec) -> Result<Arc<Listener>, Error> {
         let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
-        if let Some(key) = &spec.request {
-            if let Some(Opened::Listener(id)) = self.registry.requested(key)? {
-                return self.registry.listener(id.as_str());
-            }
+        let opening = self.opening(spec.request.as_ref())?;
+        if let Some(Opened::Listener(id)) = opening.earlier() {
+            return self.registry.listener(id.as_str());
         }
         let subscriber = self.subscriber(&spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;

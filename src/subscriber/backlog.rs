@@ -57,7 +57,9 @@ struct StreamState {
     /// The next sequence to read from the log.
     cursor: u64,
     waker: Option<Waker>,
-    last_taken: Instant,
+    /// Since when the sweep has seen it take nothing while the backlog was full. Not since it last took something: it may have
+    /// been idle for long when the backlog fills in a moment.
+    stalled_since: Option<Instant>,
     /// Why it ends, and whether what is in the backlog goes out first.
     ended: Option<(Error, bool)>,
 }
@@ -127,6 +129,10 @@ impl Backlog {
         self.lanes.is_paused(lane)
     }
 
+    pub(super) fn stop_waiting(&mut self, lane: usize) {
+        self.lanes.stop_waiting(lane);
+    }
+
     pub(super) fn events_full(&self) -> bool {
         self.lanes.events >= self.limits.subscriber_events
     }
@@ -152,7 +158,6 @@ impl Backlog {
         filter: Filter,
         resume: Option<&ResumePoint>,
         acknowledged: bool,
-        now: Instant,
     ) -> Result<(usize, Option<Gap>, u64), Error> {
         if self.streams.len() >= self.limits.streams_per_subscriber {
             return Err(Error::limit(
@@ -179,7 +184,7 @@ impl Backlog {
         self.acknowledged |= acknowledged;
         // A plain stream that goes back reads from what is retained; that part holds no credit any more.
         let index =
-            self.streams.insert(StreamState { filter, replay, cursor, waker: None, last_taken: now, ended: None });
+            self.streams.insert(StreamState { filter, replay, cursor, waker: None, stalled_since: None, ended: None });
         self.renew_demand();
         Ok((index, gap, start))
     }
@@ -215,13 +220,7 @@ impl Backlog {
     }
 
     /// Gives a stream what it can have now, up to one message's worth.
-    pub(super) fn take(
-        &mut self,
-        index: usize,
-        out: &mut Vec<(u64, Envelope)>,
-        cx: &Context<'_>,
-        now: Instant,
-    ) -> Taken {
+    pub(super) fn take(&mut self, index: usize, out: &mut Vec<(u64, Envelope)>, cx: &Context<'_>) -> Taken {
         if let Some((error, false)) = &self.streams[index].ended {
             return Taken::Ended(error.clone());
         }
@@ -250,7 +249,7 @@ impl Backlog {
         self.release_passed();
         let last_sequence = self.next_sequence() - 1;
         let stream = &mut self.streams[index];
-        stream.last_taken = now;
+        stream.stalled_since = None;
         if !out.is_empty() {
             return Taken::Some;
         }
@@ -284,8 +283,22 @@ impl Backlog {
         self.first + self.log.len() as u64
     }
 
+    /// Lets every stream pass what it does not take: it may not be polled for long, and must not hold the credit of others.
+    fn pass_unwanted(&mut self) {
+        for (_, stream) in &mut self.streams {
+            let unwanted = |cursor: u64| {
+                let entry = cursor.checked_sub(self.first).and_then(|at| self.log.get(at as usize));
+                entry.is_some_and(|entry| !stream.filter.takes(&entry.envelope))
+            };
+            while unwanted(stream.cursor) {
+                stream.cursor += 1;
+            }
+        }
+    }
+
     /// Returns the credit of what every stream has passed, and keeps it for resuming within bounds.
     fn release_passed(&mut self) {
+        self.pass_unwanted();
         let live = self.streams.iter().filter(|(_, stream)| !matches!(stream.ended, Some((_, false))));
         let slowest = live.map(|(_, stream)| stream.cursor).min().unwrap_or(u64::MAX).min(self.next_sequence());
         while self.passed < slowest {
@@ -327,15 +340,16 @@ impl Backlog {
             self.lanes.paused > 0 || self.lanes.bytes >= self.limits.subscriber_backlog_bytes || self.events_full();
         let mut wakes = Wakes::default();
         let mut ended = 0;
-        if !full {
-            return (0, wakes);
-        }
         let next = self.next_sequence();
         let more = self.lanes.has_ready();
         for (_, stream) in &mut self.streams {
             let behind = more || stream.cursor < next || !stream.replay.is_empty();
-            let stalled = now.duration_since(stream.last_taken) >= self.limits.stall_timeout;
-            if behind && stalled && stream.ended.is_none() {
+            if !full || !behind || stream.ended.is_some() {
+                stream.stalled_since = None;
+                continue;
+            }
+            let since = *stream.stalled_since.get_or_insert(now);
+            if now.duration_since(since) >= self.limits.stall_timeout {
                 let message = "this stream read nothing for the stall limit while the backlog was full; what waits is kept: \
                                subscribe again, with resume after the last sequence you have";
                 stream.ended = Some((Error::new(Reason::StreamStalled, message), false));

@@ -34,6 +34,11 @@ impl Lane {
         self.subscriber.lock().is_paused(self.index)
     }
 
+    /// The session's data goes elsewhere from now on: it does not wait for this lane's credit any more.
+    pub fn stop_waiting(&self) {
+        self.subscriber.lock().stop_waiting(self.index);
+    }
+
     /// Adds TCP data: in order, never dropped.
     pub fn push_data(&self, envelopes: impl Iterator<Item = Envelope>) {
         let mut backlog = self.subscriber.lock();

@@ -129,15 +129,17 @@ impl Lanes {
     pub(super) fn close(&mut self, index: usize) {
         let lane = &mut self.slab[index].1;
         lane.handles -= 1;
-        if lane.handles == 0 && lane.paused.take().is_some() {
-            self.paused -= 1;
+        if lane.handles == 0 {
+            self.stop_waiting(index);
         }
         self.remove_if_done(index);
     }
 
     fn remove_if_done(&mut self, index: usize) {
-        let lane = &self.slab[index].1;
-        if lane.handles == 0 && lane.outstanding == 0 && !lane.in_ready {
+        let (key, lane) = &self.slab[index];
+        // Nobody keeps the control lane open, and the next report still has to say what is missing.
+        let tells = *key == LaneKey::Control && lane.missing_reports > 0;
+        if lane.handles == 0 && lane.outstanding == 0 && !lane.in_ready && !tells {
             let (key, _) = self.slab.remove(index);
             self.by_key.remove(&key);
         }
@@ -256,6 +258,13 @@ impl Lanes {
         self.slab[index].1.paused.is_some()
     }
 
+    /// Its session does not wait for this lane's credit any more.
+    pub(super) fn stop_waiting(&mut self, index: usize) {
+        if self.slab[index].1.paused.take().is_some() {
+            self.paused -= 1;
+        }
+    }
+
     pub(super) fn pop(&mut self) -> Option<Popped> {
         loop {
             let index = *self.ready.front()?;
@@ -292,10 +301,9 @@ impl Lanes {
                 lane.bytes -= cost;
                 self.bytes -= cost;
                 let below_half = self.bytes <= self.limits.subscriber_backlog_bytes / 2;
-                if lane.bytes == 0 || (below_half && lane.bytes <= self.limits.session_backlog_bytes / 2) {
-                    if let Some(notify) = &lane.paused {
-                        notify.notify_one();
-                    }
+                let has_room = lane.bytes == 0 || (below_half && lane.bytes <= self.limits.session_backlog_bytes / 2);
+                if has_room && let Some(notify) = &lane.paused {
+                    notify.notify_one();
                 }
                 if was_above_half && below_half {
                     self.signal_paused();

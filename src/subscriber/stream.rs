@@ -66,8 +66,7 @@ impl Subscription {
         acknowledged: bool,
         heartbeat: Option<Duration>,
     ) -> Result<Self, Error> {
-        let (index, gap, next_sequence) =
-            subscriber.lock().attach(&subscriber.epoch, filter, resume, acknowledged, Instant::now())?;
+        let (index, gap, next_sequence) = subscriber.lock().attach(&subscriber.epoch, filter, resume, acknowledged)?;
         let start = Start { epoch: Arc::clone(subscriber.epoch()), next_sequence };
         Ok(Self {
             subscriber: Arc::clone(subscriber),
@@ -93,7 +92,7 @@ impl Subscription {
             return Poll::Ready(Some(Ok(first)));
         }
         let mut envelopes = Vec::new();
-        let taken = self.subscriber.lock().take(self.index, &mut envelopes, cx, Instant::now());
+        let taken = self.subscriber.lock().take(self.index, &mut envelopes, cx);
         match taken {
             Taken::Some => {
                 self.rearm_heartbeat();
