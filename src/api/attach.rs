@@ -287,17 +287,19 @@ impl Reader {
             return self.answers.push(&session, correlation_id, Err(refused));
         }
         let answers = Arc::clone(&self.answers);
+        let (registry, of) = (Arc::clone(&self.gateway.registry), session.clone());
+        let ended = move |sent: &Result<Sent, Error>| sent.is_err() && registry.session(&of).is_err();
         let result = |sent: Result<Sent, Error>| sent.map(|sent| answer::Result::TcpSend(send_response(&sent)));
         match self.gateway.start_send(spec).await {
             SentOutcome::Done(sent) => {
-                answers.return_credit(&session, bytes, most, sent.is_err());
+                answers.return_credit(&session, bytes, most, ended(&sent));
                 answers.push(&session, correlation_id, result(sent));
             }
             SentOutcome::Waiting(sent) => {
                 let place = answers.keep_place(&session);
                 self.gateway.registry.spawn_background(async move {
                     let sent = sent.await;
-                    answers.return_credit(&session, bytes, most, sent.is_err());
+                    answers.return_credit(&session, bytes, most, ended(&sent));
                     answers.fill(&session, place, correlation_id, result(sent));
                 });
             }
