@@ -276,6 +276,8 @@ impl Task {
                     .with("sessionId", &self.session.core.id)
                     .with("limit", "line_bytes")
                     .with("value", too_long.limit);
+                    // Nobody who waited for the turn may begin something on it any more.
+                    self.session.core.request_close(Close::Abort(CloseReason::Error));
                     self.session.fail_exchange(&error);
                     self.session.core.emit_error(error);
                     reset_on_close(&self.socket);
