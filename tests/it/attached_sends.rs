@@ -1,7 +1,7 @@
 //! Sends on an Attach stream: written, and answered, in the order of their commands.
 
 use socket_gateway::api::proto::{
-    AttachRequest, AttachResponse, AttachSubscribe, answer, attach_request::Command,
+    AttachRequest, AttachResponse, AttachSubscribe, TcpSendRequest, answer, attach_request::Command,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -73,10 +73,8 @@ async fn sends_that_waited_for_the_turn_keep_their_order() {
         for at in 1..=SENDS {
             order(&commands, round * SENDS + at, Command::TcpSend(send(&id, &format!("{at:>3}")))).await;
         }
-        eventually("all wait", || async {
-            session(&mut sessions.clone(), &id).await.turn_waiters == SENDS as u32
-        })
-        .await;
+        eventually("all wait", || async { session(&mut sessions.clone(), &id).await.turn_waiters == SENDS as u32 })
+            .await;
         stream.write_all(b"answer").await.expect("writes");
         within(running).await.expect("ends").expect("is answered");
         for at in 1..=SENDS {
@@ -94,10 +92,7 @@ async fn sends_that_waited_for_the_peer_are_answered_in_their_order() {
     let (mut sockets, id, mut stream) = pair(&gateway).await;
     let sessions = gateway.sessions().await;
     while session(&mut sessions.clone(), &id).await.queued_send_bytes == 0 {
-        let request = socket_gateway::api::proto::TcpSendRequest {
-            payload: vec![bytes(vec![b'.'; 512 << 10])],
-            ..send(&id, "")
-        };
+        let request = TcpSendRequest { payload: vec![bytes(vec![b'.'; 512 << 10])], ..send(&id, "") };
         let mut sockets = sockets.clone();
         let call = tokio::spawn(async move { sockets.tcp_send(request).await.map(drop) });
         eventually("it is taken or waits", || async {
@@ -144,4 +139,50 @@ async fn a_send_that_fails_is_answered_and_the_stream_goes_on() {
     let mut item = [0; 4];
     within(stream.read_exact(&mut item)).await.expect("an item");
     assert_eq!(&item, b"fine");
+}
+
+#[tokio::test]
+async fn the_send_credit_only_grows_whatever_fails_in_between() {
+    let gateway = TestGateway::with(|limits| limits.attach_send_credit_bytes = 1000).await;
+    let (sockets, id, _stream) = pair(&gateway).await;
+    let (commands, mut down) = attach(&sockets).await;
+    let payload = TcpSendRequest { payload: vec![bytes(vec![b'.'; 600])], ..send(&id, "") };
+    let refused = TcpSendRequest { expected_write_offset: Some(1), ..payload.clone() };
+    let mut limit = 1000;
+    for round in 0..5 {
+        order(&commands, 2 * round, Command::TcpSend(payload.clone())).await;
+        let told = loop {
+            let message = within(down.message()).await.expect("goes on").expect("a message");
+            if let Some(credit) = message.credits.first() {
+                break credit.send_limit;
+            }
+        };
+        assert!(told > limit, "{told} after {limit}");
+        limit = told;
+        if round % 2 == 0 {
+            order(&commands, 2 * round + 1, Command::TcpSend(refused.clone())).await;
+            let told = loop {
+                let message = within(down.message()).await.expect("goes on").expect("a message");
+                if message.answers.iter().any(|answer| matches!(answer.result, Some(answer::Result::Error(_)))) {
+                    break message.credits.first().map_or(limit, |credit| credit.send_limit);
+                }
+            };
+            assert!(told >= limit, "{told} after {limit}");
+            limit = told;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_send_beyond_its_credit_is_refused_by_name() {
+    let gateway = TestGateway::with(|limits| limits.attach_send_credit_bytes = 10).await;
+    let (sockets, id, _stream) = pair(&gateway).await;
+    let (commands, mut down) = attach(&sockets).await;
+    order(&commands, 1, Command::TcpSend(send(&id, "eleven char"))).await;
+    let (_, result) = answers(&mut down, 1).await.remove(0);
+    let answer::Result::Error(error) = result else { panic!("{result:?}") };
+    assert_eq!(
+        (error.error_code.as_str(), error.metadata["limit"].as_str()),
+        ("LIMIT_REACHED", "attach_send_credit_bytes")
+    );
 }

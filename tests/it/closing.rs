@@ -251,11 +251,8 @@ async fn a_disconnect_named_by_a_subscriber_tells_it_and_the_end_goes_to_the_ope
     let echo = Peer::echo().await;
     let (mut opener, mut closer) = (gateway.subscribe("opener").await, gateway.subscribe("closer").await);
     let mut sockets = gateway.sockets().await;
-    let request = TcpConnectRequest {
-        subscriber: "opener".into(),
-        connect_timeout: seconds(5.0),
-        ..connect_to(echo.addr)
-    };
+    let request =
+        TcpConnectRequest { subscriber: "opener".into(), connect_timeout: seconds(5.0), ..connect_to(echo.addr) };
     let id = connected(&mut sockets, request).await;
     let request = TcpDisconnectRequest { subscriber: "closer".into(), ..disconnect(&id) };
     sockets.tcp_disconnect(request).await.expect("disconnects");

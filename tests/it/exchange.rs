@@ -345,11 +345,10 @@ async fn a_peer_that_ends_in_the_middle_answers_with_what_it_had_said() {
     stream.write_all(b"one\ntwo\nthr").await.expect("writes");
     drop(stream);
     let answer = answer(running).await;
-    assert_eq!((answer.end(), texts(answer.frames)), (ExchangeEnd::PeerClosed, vec![
-        "one".to_owned(),
-        "two".into(),
-        "thr".into()
-    ]));
+    assert_eq!(
+        (answer.end(), texts(answer.frames)),
+        (ExchangeEnd::PeerClosed, vec!["one".to_owned(), "two".into(), "thr".into()])
+    );
     assert_eq!((answer.r#match, answer.read_offset), (None, 11));
     gateway.released().await;
 }
@@ -433,7 +432,8 @@ async fn only_so_many_wait_for_the_turn() {
     until_turn(&sessions, &id, true, 0).await;
     let second = start(&sockets, exchange(&id, "2\n", ""));
     until_turn(&sessions, &id, true, 1).await;
-    let metadata = fails(sockets.tcp_exchange(exchange(&id, "3\n", "")).await, Code::ResourceExhausted, "LIMIT_REACHED");
+    let metadata =
+        fails(sockets.tcp_exchange(exchange(&id, "3\n", "")).await, Code::ResourceExhausted, "LIMIT_REACHED");
     assert_eq!((metadata["limit"].as_str(), metadata["value"].as_str()), ("turn_waiters", "1"));
     second.abort();
     until_turn(&sessions, &id, true, 0).await;

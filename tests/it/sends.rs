@@ -207,7 +207,8 @@ async fn a_send_given_up_by_its_caller_is_not_written_where_it_was_not_begun() {
         let (mut sockets, request) = (sockets.clone(), send_as("thief", &id, "never"));
         async move { sockets.tcp_send(request).await.map(drop) }
     });
-    eventually("it waits", || async { session(&mut sessions.clone(), &id).await.queued_send_bytes == before + 5 }).await;
+    eventually("it waits", || async { session(&mut sessions.clone(), &id).await.queued_send_bytes == before + 5 })
+        .await;
     dropped.abort();
     eventually("it is gone", || async { session(&mut sessions.clone(), &id).await.queued_send_bytes == before }).await;
     let mut late = Request::new(send(&id, "neither"));
@@ -227,7 +228,8 @@ async fn a_send_given_up_by_its_caller_is_not_written_where_it_was_not_begun() {
 #[tokio::test]
 async fn a_send_given_up_half_way_tears_no_item() {
     const ITEM: usize = 300_000;
-    let gateway = TestGateway::with(|limits| (limits.payload_bytes, limits.send_queue_bytes) = (64 << 20, 64 << 20)).await;
+    let gateway =
+        TestGateway::with(|limits| (limits.payload_bytes, limits.send_queue_bytes) = (64 << 20, 64 << 20)).await;
     let (sockets, id, mut stream) = pair(&gateway).await;
     let sessions = gateway.sessions().await;
     let payload = (0..6_u8).map(|at| bytes(vec![at; ITEM])).collect::<Vec<_>>();

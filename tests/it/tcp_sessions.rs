@@ -100,11 +100,8 @@ async fn a_failed_dial_is_told_between_connecting_and_disconnected_and_only_once
     let gateway = TestGateway::start().await;
     let mut sockets = gateway.sockets().await;
     let mut envelopes = gateway.subscribe("caller").await;
-    let forced = TcpConnectRequest {
-        session_id: "mine".into(),
-        subscriber: "caller".into(),
-        ..connect_to(nobody().await)
-    };
+    let forced =
+        TcpConnectRequest { session_id: "mine".into(), subscriber: "caller".into(), ..connect_to(nobody().await) };
     fails(sockets.tcp_connect(forced).await, Code::FailedPrecondition, "CONNECT_FAILED");
     envelopes.expect(Event::Connecting).await;
     let error = envelopes.error("CONNECT_FAILED").await;
