@@ -97,13 +97,7 @@ impl Gateway {
         }
     }
 
-    fn sent(
-        &self,
-        session: &TcpSession,
-        spec: &SendSpec,
-        sent_to: Option<Arc<Subscriber>>,
-        written: Written,
-    ) -> Sent {
+    fn sent(&self, session: &TcpSession, spec: &SendSpec, sent_to: Option<Arc<Subscriber>>, written: Written) -> Sent {
         if let Some(timeout) = spec.timeout {
             session.core.set_timeout(Some(timeout).filter(|timeout| !timeout.is_zero()));
         }

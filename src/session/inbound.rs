@@ -43,7 +43,16 @@ pub(super) struct Inbound {
 impl Inbound {
     pub(super) fn new(id: SessionId, line: Option<LineFramer>, claim: DataClaim) -> Self {
         let framer = line.map_or(Framer::Binary { offset: 0 }, Framer::Line);
-        Self { id, framer, claim, collector: None, carry: Bytes::new(), too_long: None, frames: Vec::new(), finished: None }
+        Self {
+            id,
+            framer,
+            claim,
+            collector: None,
+            carry: Bytes::new(),
+            too_long: None,
+            frames: Vec::new(),
+            finished: None,
+        }
     }
 
     pub(super) fn claim(&self) -> &DataClaim {
