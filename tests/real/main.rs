@@ -11,6 +11,8 @@ mod support;
 
 /// DNS over UDP, asked from the gateway's own socket.
 mod dns;
+/// The programs under `examples/`.
+mod examples;
 /// An SMTP dialogue, up to the queued mail.
 mod mail;
 /// Set and get by exchanges.

@@ -61,7 +61,7 @@ pub struct Process(Child);
 
 impl Process {
     pub fn start(command: &mut Command) -> Self {
-        Self(command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
     pub fn child(&mut self) -> &mut Child {
@@ -98,7 +98,7 @@ impl RealServer {
             let log = folder.path().join("output");
             let output = File::create(&log).expect("a log file");
             let mut command = prepare(folder.path(), port);
-            command.stdout(output.try_clone().expect("a handle")).stderr(output);
+            command.stdin(Stdio::null()).stdout(output.try_clone().expect("a handle")).stderr(output);
             let mut process = Process::start(&mut command);
             let deadline = Instant::now() + PATIENCE;
             loop {
