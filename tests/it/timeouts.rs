@@ -217,7 +217,8 @@ async fn a_call_that_waits_on_a_session_keeps_it_from_becoming_an_orphan() {
     tokio::time::sleep(Duration::from_secs_f64(ORPHAN * 2.5)).await;
     stream.write_all(b"yes").await.expect("writes");
     within(waiting).await.expect("ends").expect("the session has waited for its answer");
-    assert_eq!(within(drain(&mut stream)).await, b"slow?", "then it goes");
+    gateway.sockets().await.tcp_send(send(&id, "!")).await.expect("and is not even closing");
+    assert_eq!(within(drain(&mut stream)).await, b"slow?!", "then it goes");
     drop(stream);
     gateway.released().await;
 }
