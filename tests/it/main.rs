@@ -16,6 +16,8 @@ mod attached_sends;
 mod claims;
 /// How sessions end: by FIN, by RST, by the peer, by request; and what is still written and delivered then.
 mod closing;
+/// Errors: every reason with its gRPC code and its details, to the caller and on the events output alike.
+mod errors;
 /// Exchanges: a request and its own answer, one at a time on a session, whatever becomes of their callers.
 mod exchange;
 /// Listeners: what they accept, how they end, and that their port is free then.
@@ -28,3 +30,5 @@ mod sends;
 mod tcp_sessions;
 /// Inactivity and orphan timeouts: when they fire, who is told, and what keeps them from firing.
 mod timeouts;
+/// UDP: datagrams in and out, from the right socket, within the system's rules.
+mod udp;
