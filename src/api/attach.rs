@@ -88,6 +88,8 @@ struct Answers(Mutex<Pending>);
 #[derive(Default)]
 struct Pending {
     ready: VecDeque<proto::Answer>,
+    /// Sessions whose next answer is not known yet.
+    waiting: HashMap<String, InOrder>,
     /// Commands whose answer is not on the stream yet.
     open: usize,
     credits: HashMap<String, Credit>,
@@ -96,6 +98,20 @@ struct Pending {
     renewed: Vec<String>,
     waker: Option<Waker>,
     ended: Option<Error>,
+}
+
+/// The answers of one session, in the order of its commands; the first of them is not known yet.
+#[derive(Default)]
+struct InOrder {
+    first: u64,
+    places: VecDeque<Option<proto::Answer>>,
+}
+
+impl InOrder {
+    fn add(&mut self, answer: Option<proto::Answer>) -> u64 {
+        self.places.push_back(answer);
+        self.first + self.places.len() as u64 - 1
+    }
 }
 
 #[derive(Default)]
@@ -113,15 +129,43 @@ impl Answers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, correlation_id: u64, result: Result<answer::Result, Error>) {
-        let result = result.unwrap_or_else(|error| answer::Result::Error(render::command_error(&error)));
+    /// Answers a command, after the earlier ones of its session.
+    fn push(&self, session: &str, correlation_id: u64, result: Result<answer::Result, Error>) {
+        let answer = rendered(correlation_id, result);
         let mut pending = self.lock();
-        pending.ready.push_back(proto::Answer { correlation_id, result: Some(result) });
-        let waker = pending.waker.take();
-        drop(pending);
-        if let Some(waker) = waker {
-            waker.wake();
+        match pending.waiting.get_mut(session) {
+            Some(in_order) => {
+                in_order.add(Some(answer));
+            }
+            None => {
+                pending.ready.push_back(answer);
+                wake(pending);
+            }
         }
+    }
+
+    /// Keeps the place of an answer that is not known yet.
+    fn keep_place(&self, session: &str) -> u64 {
+        self.lock().waiting.entry(session.to_owned()).or_default().add(None)
+    }
+
+    /// Puts an answer in its place; those behind it that waited for it go with it.
+    fn fill(&self, session: &str, place: u64, correlation_id: u64, result: Result<answer::Result, Error>) {
+        let answer = rendered(correlation_id, result);
+        let mut guard = self.lock();
+        let pending = &mut *guard;
+        let Some(in_order) = pending.waiting.get_mut(session) else { return };
+        if let Some(kept) = in_order.places.get_mut((place - in_order.first) as usize) {
+            *kept = Some(answer);
+        }
+        while let Some(Some(_)) = in_order.places.front() {
+            pending.ready.extend(in_order.places.pop_front().flatten());
+            in_order.first += 1;
+        }
+        if in_order.places.is_empty() {
+            pending.waiting.remove(session);
+        }
+        wake(guard);
     }
 
     /// Takes credit for a send; false where it has none left.
@@ -152,6 +196,19 @@ impl Answers {
             credit.told = credit.answered;
             pending.renewed.push(session.to_owned());
         }
+    }
+}
+
+fn rendered(correlation_id: u64, result: Result<answer::Result, Error>) -> proto::Answer {
+    let result = result.unwrap_or_else(|error| answer::Result::Error(render::command_error(&error)));
+    proto::Answer { correlation_id, result: Some(result) }
+}
+
+fn wake(mut pending: MutexGuard<'_, Pending>) {
+    let waker = pending.waker.take();
+    drop(pending);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
@@ -189,6 +246,7 @@ impl Reader {
 
     async fn obey(&self, request: proto::AttachRequest) {
         let id = request.correlation_id;
+        let mut session = String::new();
         let result = match request.command {
             Some(Command::Ack(ack)) => {
                 self.subscriber.ack(&Ack {
@@ -201,6 +259,7 @@ impl Reader {
             Some(Command::TcpSend(send)) => return self.send(id, send).await,
             Some(Command::UdpOut(out)) => return self.udp_out(id, out),
             Some(Command::TcpDisconnect(disconnect)) => {
+                session.clone_from(&disconnect.session_id);
                 parse::disconnect_spec(disconnect).and_then(|spec| self.gateway.disconnect(&spec)).map(|()| {
                     let event = proto::Event::Disconnecting.into();
                     answer::Result::TcpDisconnect(proto::TcpDisconnectResponse { event })
@@ -211,46 +270,52 @@ impl Reader {
             }
             None => Err(Error::new(Reason::RequestInvalid, "the message has no command this gateway knows")),
         };
-        self.answers.push(id, result);
+        self.answers.push(&session, id, result);
     }
 
     async fn send(&self, correlation_id: u64, request: proto::TcpSendRequest) {
         let most = self.gateway.limits.attach_send_credit_bytes;
+        let session = request.session_id.clone();
         let spec = match parse::send_spec(request, &self.gateway.limits) {
             Ok(spec) => spec,
-            Err(error) => return self.answers.push(correlation_id, Err(error)),
+            Err(error) => return self.answers.push(&session, correlation_id, Err(error)),
         };
         let bytes: usize = spec.items.iter().map(bytes::Bytes::len).sum();
-        let session = spec.session_id.clone();
         if !self.answers.take_credit(&session, bytes, most, &self.gateway.registry) {
             let sentence = "this session has as many unanswered bytes on this stream as it may: wait for its answers";
             let refused = Error::limit("attach_send_credit_bytes", most, sentence).with("sessionId", &session);
-            return self.answers.push(correlation_id, Err(refused));
+            return self.answers.push(&session, correlation_id, Err(refused));
         }
-        let answered = {
-            let (answers, session) = (Arc::clone(&self.answers), session);
-            move |sent: Result<Sent, Error>| {
-                let ended = sent.is_err();
-                answers.return_credit(&session, bytes, most, ended);
-                answers.push(correlation_id, sent.map(|sent| answer::Result::TcpSend(send_response(&sent))));
-            }
-        };
+        let answers = Arc::clone(&self.answers);
+        let (registry, of) = (Arc::clone(&self.gateway.registry), session.clone());
+        let ended = move |sent: &Result<Sent, Error>| sent.is_err() && registry.session(&of).is_err();
+        let result = |sent: Result<Sent, Error>| sent.map(|sent| answer::Result::TcpSend(send_response(&sent)));
         match self.gateway.start_send(spec).await {
-            SentOutcome::Done(sent) => answered(sent),
-            SentOutcome::Waiting(sent) => self.gateway.registry.spawn_background(async move { answered(sent.await) }),
+            SentOutcome::Done(sent) => {
+                answers.return_credit(&session, bytes, most, ended(&sent));
+                answers.push(&session, correlation_id, result(sent));
+            }
+            SentOutcome::Waiting(sent) => {
+                let place = answers.keep_place(&session);
+                self.gateway.registry.spawn_background(async move {
+                    let sent = sent.await;
+                    answers.return_credit(&session, bytes, most, ended(&sent));
+                    answers.fill(&session, place, correlation_id, result(sent));
+                });
+            }
         }
     }
 
     fn udp_out(&self, correlation_id: u64, request: proto::UdpOutRequest) {
         let spec = match parse_udp::datagram_spec(request) {
             Ok(spec) => spec,
-            Err(error) => return self.answers.push(correlation_id, Err(error)),
+            Err(error) => return self.answers.push("", correlation_id, Err(error)),
         };
         // Resolving a name may take long, and datagrams have no order to keep.
         let (gateway, answers) = (Arc::clone(&self.gateway), Arc::clone(&self.answers));
         self.gateway.registry.spawn_background(async move {
             let sent = gateway.udp_out(&spec).await;
-            answers.push(correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
+            answers.push("", correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
         });
     }
 }
