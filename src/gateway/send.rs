@@ -90,8 +90,9 @@ impl Gateway {
             }
         } else {
             let gateway = Arc::clone(self);
+            let written = session::send_in_order(&session, send);
             SentOutcome::Waiting(Box::pin(async move {
-                let written = session::send(&session, send).await?;
+                let written = written.await?;
                 gateway.sent(&session, &spec, written)
             }))
         }

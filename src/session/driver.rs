@@ -33,6 +33,17 @@ pub async fn send(session: &Arc<TcpSession>, send: Send) -> Result<Written, Erro
     written
 }
 
+/// As `send`, but the place in the order is taken at once, not when the future is first polled.
+pub fn send_in_order(session: &Arc<TcpSession>, send: Send) -> impl Future<Output = Result<Written, Error>> + use<> {
+    let (session, asked) = (Arc::clone(session), session.ask_turn());
+    async move {
+        let turn = session.granted(asked).await?;
+        let written = wait_sent(&session, session.start_send(send)?).await;
+        drop(turn);
+        written
+    }
+}
+
 async fn wait_sent(session: &Arc<TcpSession>, sending: Sending) -> Result<Written, Error> {
     match sending {
         Sending::Done(written) => Ok(written),

@@ -17,7 +17,7 @@ mod udp;
 
 pub use self::{
     core::{Close, Core, Kind, OnTimeout, SessionSpec, State},
-    driver::{drive as drive_tcp, exchange, send},
+    driver::{drive as drive_tcp, exchange, send, send_in_order},
     exchange::{Answer, End, ExchangeSpec},
     listener::{Listener, accept_loop},
     outbound::{Send, Sending, Written},

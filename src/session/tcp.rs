@@ -255,7 +255,20 @@ impl TcpSession {
     /// # Errors
     /// LIMIT_REACHED where too many wait; SESSION_NOT_CONNECTED where the session ends meanwhile.
     pub(super) async fn take_turn(&self) -> Result<TurnGuard, Error> {
-        match self.turn.ask(self.limits.turn_waiters) {
+        self.granted(self.ask_turn()).await
+    }
+
+    /// Asks for the turn: those who ask first get it first.
+    pub(super) fn ask_turn(&self) -> Asked {
+        self.turn.ask(self.limits.turn_waiters)
+    }
+
+    /// Waits for the turn that was asked for.
+    ///
+    /// # Errors
+    /// As `take_turn`.
+    pub(super) async fn granted(&self, asked: Asked) -> Result<TurnGuard, Error> {
+        match asked {
             Asked::Granted(guard) => Ok(guard),
             Asked::Queued(granted) => granted.await.map_err(|_| self.not_connected()),
             Asked::Full => Err(Error::limit(
