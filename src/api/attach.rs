@@ -29,6 +29,9 @@ use crate::{
     subscriber::{Ack, Batch, Subscriber, Subscription},
 };
 
+/// Credits kept without asking whether their sessions live.
+const FEW_CREDITS: usize = 64;
+
 /// Answers in one message.
 const ANSWERS_PER_MESSAGE: usize = 512;
 
@@ -87,6 +90,8 @@ struct Pending {
     /// Commands whose answer is not on the stream yet.
     open: usize,
     credits: HashMap<String, Credit>,
+    /// At so many credits those of sessions that are gone are forgotten.
+    credits_to_sift: usize,
     renewed: Vec<String>,
     waker: Option<Waker>,
     ended: Option<Error>,
@@ -118,9 +123,14 @@ impl Answers {
         }
     }
 
-    /// Takes credit for a send; false where it has none left.
-    fn take_credit(&self, session: &str, bytes: usize, most: usize) -> bool {
-        let mut pending = self.lock();
+    /// Takes credit for a send; false where it has none left. `lives` tells whether a session does.
+    fn take_credit(&self, session: &str, bytes: usize, most: usize, lives: impl Fn(&str) -> bool) -> bool {
+        let mut guard = self.lock();
+        let pending = &mut *guard;
+        if pending.credits.len() >= pending.credits_to_sift {
+            pending.credits.retain(|id, credit| credit.outstanding > 0 || lives(id));
+            pending.credits_to_sift = FEW_CREDITS.max(2 * pending.credits.len());
+        }
         let credit = match pending.credits.get_mut(session) {
             Some(credit) => credit,
             None => pending.credits.entry(session.to_owned()).or_default(),
@@ -130,7 +140,8 @@ impl Answers {
         granted
     }
 
-    /// Returns a send's credit. It is told once half of it is used, or with the session's last answer it is forgotten.
+    /// Returns a send's credit. It is told once half of it is used; with the last answer of a session that has ended it is
+    /// forgotten, for the id may be used again.
     fn return_credit(&self, session: &str, bytes: usize, most: usize, ended: bool) {
         let mut pending = self.lock();
         let Some(credit) = pending.credits.get_mut(session) else { return };
@@ -212,15 +223,16 @@ impl Reader {
         };
         let bytes: usize = spec.items.iter().map(bytes::Bytes::len).sum();
         let session = spec.session_id.clone();
-        if !self.answers.take_credit(&session, bytes, most) {
+        let lives = |id: &str| self.gateway.registry.session(id).is_ok();
+        if !self.answers.take_credit(&session, bytes, most, lives) {
             let sentence = "this session has as many unanswered bytes on this stream as it may: wait for its answers";
             let refused = Error::limit("attach_send_credit_bytes", most, sentence).with("sessionId", &session);
             return self.answers.push(correlation_id, Err(refused));
         }
         let answered = {
-            let (answers, session) = (Arc::clone(&self.answers), session);
+            let (gateway, answers) = (Arc::clone(&self.gateway), Arc::clone(&self.answers));
             move |sent: Result<Sent, Error>| {
-                let ended = sent.is_err();
+                let ended = sent.is_err() && gateway.registry.session(&session).is_err();
                 answers.return_credit(&session, bytes, most, ended);
                 answers.push(correlation_id, sent.map(|sent| answer::Result::TcpSend(send_response(&sent))));
             }
