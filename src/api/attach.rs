@@ -77,7 +77,7 @@ pub(super) async fn attach(
             stop.run_until_cancelled(reader.run(commands)).await;
         }
     });
-    Ok(AttachStream { subscription, format, gateway, answers, _stop: stop.drop_guard() })
+    Ok(AttachStream { subscription, format, gateway, answers, last_words: None, _stop: stop.drop_guard() })
 }
 
 /// Answers on their way down, and what the sends of this stream hold.
@@ -263,6 +263,8 @@ pub struct AttachStream {
     format: PayloadFormat,
     gateway: Arc<Gateway>,
     answers: Arc<Answers>,
+    /// Why the subscription ended: told when every answer is out.
+    last_words: Option<Error>,
     _stop: DropGuard,
 }
 
@@ -272,15 +274,18 @@ impl Stream for AttachStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let mut response = proto::AttachResponse::default();
-        let mut ready = false;
+        let (mut ready, mut over) = (false, false);
         // The start goes first; afterwards answers and envelopes share messages.
         match this.subscription.poll_batch(cx) {
             Poll::Ready(Some(Ok(batch))) => {
                 this.render(batch, &mut response);
                 ready = true;
             }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
-            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                this.last_words = Some(error);
+                over = true;
+            }
+            Poll::Ready(None) => over = true,
             Poll::Pending => {}
         }
         if response.start.is_none() {
@@ -289,6 +294,9 @@ impl Stream for AttachStream {
                 return Poll::Ready(Some(Err(error.into())));
             }
             ready |= this.take_answers(&mut pending, &mut response);
+            if !ready && over {
+                return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
+            }
             if !ready {
                 pending.waker = Some(cx.waker().clone());
             }
