@@ -75,6 +75,8 @@ pub struct Registry {
     changes: Arc<Changes>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
+    /// Tasks that end with their stream.
+    readers: TaskTracker,
     draining: CancellationToken,
 }
 
@@ -86,6 +88,7 @@ impl Registry {
             changes,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
+            readers: TaskTracker::new(),
             draining: CancellationToken::new(),
         }
     }
@@ -249,9 +252,15 @@ impl Registry {
         self.tasks.spawn(task);
     }
 
+    /// Runs a task that ends with its stream. `drain` does not wait for it: streams end after the sessions.
+    #[expect(clippy::disallowed_methods, reason = "the registry owns the tasks")]
+    pub fn spawn_reader(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.readers.spawn(task);
+    }
+
     /// How many tasks run.
     pub fn tasks(&self) -> usize {
-        self.tasks.len()
+        self.tasks.len() + self.readers.len()
     }
 
     /// Whether the gateway is going down.

@@ -71,7 +71,7 @@ pub(super) async fn attach(
         gateway: Arc::clone(&gateway),
         answers: Arc::clone(&answers),
     };
-    gateway.registry.spawn({
+    gateway.registry.spawn_reader({
         let stop = stop.clone();
         async move {
             stop.run_until_cancelled(reader.run(commands)).await;
