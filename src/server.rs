@@ -87,7 +87,11 @@ impl Server {
         let result = tokio::select! {
             ended = &mut server => Some(ended),
             () = stop.cancelled() => None,
+            () = kill.cancelled() => None,
         };
+        if kill.is_cancelled() {
+            stop.cancel();
+        }
         if result.is_none() {
             let deadline = Instant::now() + limits.shutdown_timeout;
             for service in SERVICES {
@@ -100,7 +104,10 @@ impl Server {
                 let patience = deadline.max(Instant::now() + GOODBYE);
                 tokio::time::timeout_at(patience, &mut server).await
             };
-            let _ = kill.run_until_cancelled(draining).await;
+            if kill.run_until_cancelled(draining).await.is_none() {
+                self.gateway.registry.start_draining();
+                self.gateway.registry.abort_all();
+            }
         }
         streams_ended.cancel();
         server.abort();
