@@ -5,5 +5,7 @@
 
 mod support;
 
+/// Data and events reach their subscriber in order, at its pace, within bounds.
+mod delivery;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
