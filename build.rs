@@ -1,6 +1,8 @@
 //! Compiles `proto/` with a pure-Rust compiler, so that the build needs no protoc, and writes the descriptor set that
 //! reflection serves.
 
+#![allow(clippy::disallowed_methods, reason = "cargo speaks to a build script through the environment")]
+
 use std::{env, fs, path::PathBuf};
 
 use prost::Message;

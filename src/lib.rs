@@ -1,8 +1,41 @@
 //! The socket gateway: raw TCP and UDP sockets for any program, in any language, through gRPC.
+//!
+//! # The map
+//!
+//! A room imports only from floors below its own; `tests/layering.rs` holds that.
+//!
+//! | floor | room | owns |
+//! |---|---|---|
+//! | 0 | [`error`] | the one error type; the only table from an error to its code and its gRPC status |
+//! | 0 | [`envelope`] | ids, envelopes and what they carry |
+//! | 0 | [`limits`] | every bound, its default, its memory |
+//! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
+//! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
+//! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
+//! | 1 | [`claims`] | who gets a session's data |
+//! | 1 | [`changes`] | what changed, for those who watch |
+//! | 2 | [`session`] | one task per socket: reading, writing, closing, timers; exchanges and their turn |
+//! | 3 | [`registry`] | what lives, by id; first and last envelopes; tasks |
+//! | 4 | [`gateway`] | the use cases, free of gRPC |
+//! | 5 | [`api`] | messages to specs, results to messages, the gRPC methods |
+//! | 6 | [`config`] | settings from file, environment and flags; what is declared in the file, checked and opened |
+//! | 6 | [`server`] | the gRPC server, and the way down |
+//! | 7 | [`cli`] | the command line, logs, signals |
+//!
+//! # The path of a byte
+//!
+//! Peer, socket, `session::tcp` reads it (as much as the holder's credit allows), `framing` makes frames, `subscriber::Lane` takes
+//! them into the backlog of whoever holds the data claim, `subscriber::Subscription` hands them out round robin with a sequence
+//! number, `api::render` makes messages, Subscribe or Attach delivers.
+//!
+//! Back: a send becomes a spec in `api::parse`, `gateway::send` finds the session in the `registry`, `session::sending` moves the
+//! claim and writes to the socket at once, or leaves what does not fit to the session's task.
 
 pub mod api;
 pub mod changes;
 pub mod claims;
+pub mod cli;
+pub mod config;
 pub mod envelope;
 pub mod error;
 pub mod framing;

@@ -75,8 +75,7 @@ pub struct Registry {
     changes: Arc<Changes>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
-    /// Tasks that end with their stream.
-    readers: TaskTracker,
+    background: TaskTracker,
     draining: CancellationToken,
 }
 
@@ -88,7 +87,7 @@ impl Registry {
             changes,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
-            readers: TaskTracker::new(),
+            background: TaskTracker::new(),
             draining: CancellationToken::new(),
         }
     }
@@ -148,7 +147,7 @@ impl Registry {
         self.changes.publish(|| Change::SessionAdded(id));
         // Ends the session in Drop, so that not even a panic in its task leaves it behind.
         let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error };
-        self.spawn(async move {
+        self.tasks.spawn(async move {
             end.reason = run.await;
             drop(end);
             after();
@@ -187,7 +186,7 @@ impl Registry {
         self.changes.publish(|| Change::ListenerAdded(listener.id.clone()));
         let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener) };
         let listener = Arc::clone(listener);
-        self.spawn(async move {
+        self.tasks.spawn(async move {
             accept_loop(listener, socket, may_accept, accepted).await;
             drop(end);
         });
@@ -246,21 +245,14 @@ impl Registry {
         &self.changes
     }
 
-    /// Runs a task that `drain` waits for.
-    #[expect(clippy::disallowed_methods, reason = "the registry owns the tasks")]
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+    /// Runs a task that belongs to a stream or a call: going down does not wait for it.
+    pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.background.spawn(task);
     }
 
-    /// Runs a task that ends with its stream. `drain` does not wait for it: streams end after the sessions.
-    #[expect(clippy::disallowed_methods, reason = "the registry owns the tasks")]
-    pub fn spawn_reader(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.readers.spawn(task);
-    }
-
-    /// How many tasks run.
+    /// How many tasks run: of sessions, listeners, streams and calls.
     pub fn tasks(&self) -> usize {
-        self.tasks.len() + self.readers.len()
+        self.tasks.len() + self.background.len()
     }
 
     /// Whether the gateway is going down.
@@ -284,7 +276,7 @@ impl Registry {
         }
     }
 
-    /// Waits until every session, listener and other task has ended.
+    /// Waits until every session and listener has ended.
     pub async fn drained(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -325,8 +317,8 @@ impl Drop for EndSession {
         }
         drop(tables);
         self.registry.changes.publish(|| Change::SessionRemoved(core.id.clone()));
-        core.emit(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });
-        tracing::info!(
+        core.emit_last(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });
+        tracing::debug!(
             session = %core.id,
             reason = self.reason.as_str(),
             received = core.received(),
@@ -349,6 +341,6 @@ impl Drop for EndListener {
         }
         drop(tables);
         self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.id.clone()));
-        self.listener.emit(Body::Closed);
+        self.listener.close();
     }
 }

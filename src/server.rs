@@ -4,6 +4,8 @@
 //! finish the HTTP/2 preface; `incoming` does.
 
 mod incoming;
+#[cfg(test)]
+mod tests;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,6 +13,7 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter};
+use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 
 use self::incoming::incoming;
 use crate::{
@@ -84,10 +87,12 @@ impl Server {
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
         announce(&health).await;
         let mut server = std::pin::pin!(server);
+        // In this order: without connections the server ends as soon as nothing more comes in, and nothing would be drained.
         let result = tokio::select! {
-            ended = &mut server => Some(ended),
+            biased;
             () = stop.cancelled() => None,
             () = kill.cancelled() => None,
+            ended = &mut server => Some(ended),
         };
         if kill.is_cancelled() {
             stop.cancel();
@@ -126,6 +131,9 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
+            // Each version lists the other as well, so that either can be called by what reflection tells.
+            .register_encoded_file_descriptor_set(reflection_v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(reflection_v1alpha::FILE_DESCRIPTOR_SET)
             // Without these, clients cannot show the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };

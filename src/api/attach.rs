@@ -18,7 +18,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     gateway_service::send_response,
-    parse,
+    parse, parse_udp,
     proto::{self, answer, attach_request::Command},
     render::{self, PayloadFormat},
 };
@@ -26,11 +26,12 @@ use crate::{
     error::{Error, Reason},
     gateway::{DatagramSent, Gateway, Sent, SentOutcome},
     net::host_text,
+    registry::Registry,
     subscriber::{Ack, Batch, Subscriber, Subscription},
 };
 
-/// Credits kept without asking whether their sessions live.
-const FEW_CREDITS: usize = 64;
+/// Sessions whose credit is remembered before it is looked which of them have ended.
+const CREDITS_BEFORE_PRUNING: usize = 64;
 
 /// Answers in one message.
 const ANSWERS_PER_MESSAGE: usize = 512;
@@ -71,7 +72,7 @@ pub(super) async fn attach(
         gateway: Arc::clone(&gateway),
         answers: Arc::clone(&answers),
     };
-    gateway.registry.spawn_reader({
+    gateway.registry.spawn_background({
         let stop = stop.clone();
         async move {
             stop.run_until_cancelled(reader.run(commands)).await;
@@ -90,8 +91,8 @@ struct Pending {
     /// Commands whose answer is not on the stream yet.
     open: usize,
     credits: HashMap<String, Credit>,
-    /// At so many credits those of sessions that are gone are forgotten.
-    credits_to_sift: usize,
+    /// At so many, those of sessions that have ended are forgotten.
+    prune_at: usize,
     renewed: Vec<String>,
     waker: Option<Waker>,
     ended: Option<Error>,
@@ -123,13 +124,12 @@ impl Answers {
         }
     }
 
-    /// Takes credit for a send; false where it has none left. `lives` tells whether a session does.
-    fn take_credit(&self, session: &str, bytes: usize, most: usize, lives: impl Fn(&str) -> bool) -> bool {
-        let mut guard = self.lock();
-        let pending = &mut *guard;
-        if pending.credits.len() >= pending.credits_to_sift {
-            pending.credits.retain(|id, credit| credit.outstanding > 0 || lives(id));
-            pending.credits_to_sift = FEW_CREDITS.max(2 * pending.credits.len());
+    /// Takes credit for a send; false where it has none left.
+    fn take_credit(&self, session: &str, bytes: usize, most: usize, registry: &Registry) -> bool {
+        let mut pending = self.lock();
+        if pending.credits.len() >= pending.prune_at {
+            pending.credits.retain(|id, credit| credit.outstanding > 0 || registry.session(id).is_ok());
+            pending.prune_at = (2 * pending.credits.len()).max(CREDITS_BEFORE_PRUNING);
         }
         let credit = match pending.credits.get_mut(session) {
             Some(credit) => credit,
@@ -223,8 +223,7 @@ impl Reader {
         };
         let bytes: usize = spec.items.iter().map(bytes::Bytes::len).sum();
         let session = spec.session_id.clone();
-        let lives = |id: &str| self.gateway.registry.session(id).is_ok();
-        if !self.answers.take_credit(&session, bytes, most, lives) {
+        if !self.answers.take_credit(&session, bytes, most, &self.gateway.registry) {
             let sentence = "this session has as many unanswered bytes on this stream as it may: wait for its answers";
             let refused = Error::limit("attach_send_credit_bytes", most, sentence).with("sessionId", &session);
             return self.answers.push(correlation_id, Err(refused));
@@ -239,18 +238,18 @@ impl Reader {
         };
         match self.gateway.start_send(spec).await {
             SentOutcome::Done(sent) => answered(sent),
-            SentOutcome::Waiting(sent) => self.gateway.registry.spawn(async move { answered(sent.await) }),
+            SentOutcome::Waiting(sent) => self.gateway.registry.spawn_background(async move { answered(sent.await) }),
         }
     }
 
     fn udp_out(&self, correlation_id: u64, request: proto::UdpOutRequest) {
-        let spec = match parse::datagram_spec(request) {
+        let spec = match parse_udp::datagram_spec(request) {
             Ok(spec) => spec,
             Err(error) => return self.answers.push(correlation_id, Err(error)),
         };
         // Resolving a name may take long, and datagrams have no order to keep.
         let (gateway, answers) = (Arc::clone(&self.gateway), Arc::clone(&self.answers));
-        self.gateway.registry.spawn(async move {
+        self.gateway.registry.spawn_background(async move {
             let sent = gateway.udp_out(&spec).await;
             answers.push(correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
         });

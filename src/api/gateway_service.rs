@@ -10,7 +10,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    attach, parse,
+    attach, parse, parse_udp,
     proto::{self, socket_gateway_service_server::SocketGatewayService},
     render::{self, PayloadFormat},
 };
@@ -85,7 +85,7 @@ impl SocketGatewayService for GatewayService {
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         let sent = match parse::send_spec(request, &self.gateway.limits) {
-            Ok(spec) => self.gateway.send(&spec).await,
+            Ok(spec) => self.gateway.send(spec).await,
             Err(error) => Err(error),
         };
         let sent = sent.map_err(|error| self.fail(error, &subscriber, &session))?;
@@ -146,9 +146,11 @@ impl SocketGatewayService for GatewayService {
     ) -> Result<Response<proto::TcpUnlistenResponse>, Status> {
         let request = request.into_inner();
         let subscriber = request.subscriber.clone();
-        let closed = parse::unlisten_spec(request)
-            .and_then(|spec| self.gateway.unlisten(&spec))
-            .map_err(|error| self.fail(error, &subscriber, ""))?;
+        let closed = match parse::unlisten_spec(request) {
+            Ok(spec) => self.gateway.unlisten(&spec).await,
+            Err(error) => Err(error),
+        };
+        let closed = closed.map_err(|error| self.fail(error, &subscriber, ""))?;
         Ok(Response::new(proto::TcpUnlistenResponse {
             event: proto::Event::Closed.into(),
             sessions_closing: closed.sessions_closing as u32,
@@ -158,11 +160,9 @@ impl SocketGatewayService for GatewayService {
     async fn udp_in(&self, request: Request<proto::UdpInRequest>) -> Result<Response<proto::UdpInResponse>, Status> {
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
-        let bound = match parse::udp_in_spec(request) {
-            Ok(spec) => self.gateway.udp_in(spec).await,
-            Err(error) => Err(error),
-        };
-        let bound = bound.map_err(|error| self.fail(error, &subscriber, &session))?;
+        let bound = parse_udp::udp_in_spec(request)
+            .and_then(|spec| self.gateway.udp_in(spec))
+            .map_err(|error| self.fail(error, &subscriber, &session))?;
         Ok(Response::new(proto::UdpInResponse {
             session_id: bound.session_id.to_string(),
             event: proto::Event::Listening.into(),
@@ -173,7 +173,7 @@ impl SocketGatewayService for GatewayService {
     async fn udp_out(&self, request: Request<proto::UdpOutRequest>) -> Result<Response<proto::UdpOutResponse>, Status> {
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
-        let sent = match parse::datagram_spec(request) {
+        let sent = match parse_udp::datagram_spec(request) {
             Ok(spec) => self.gateway.udp_out(&spec).await,
             Err(error) => Err(error),
         };

@@ -4,6 +4,7 @@ mod attach;
 mod gateway_service;
 mod parse;
 mod parse_fields;
+mod parse_udp;
 pub mod proto;
 mod render;
 mod session_service;
@@ -12,6 +13,7 @@ mod watch;
 pub use self::{
     attach::AttachStream,
     gateway_service::{GatewayService, SubscribeStream},
-    parse::{connect_spec, listen_spec, udp_in_spec},
+    parse::{connect_spec, listen_spec},
+    parse_udp::udp_in_spec,
     session_service::SessionsService,
 };

@@ -129,10 +129,8 @@ impl SessionService for SessionsService {
         faults.check(Reason::RequestInvalid)?;
         let wait = request.wait_for.map(|text| if text.is_empty() { Pattern::None } else { Pattern::Regex(text) });
         let moved = self.gateway.claim_data(&request.session_id, &request.subscriber, &wait).await;
-        let (claim_generation, previous) = moved.map_err(|error| {
-            self.gateway.report(&request.subscriber, Some(&request.session_id), &error);
-            error
-        })?;
+        let (claim_generation, previous) =
+            moved.inspect_err(|error| self.gateway.report(&request.subscriber, Some(&request.session_id), error))?;
         Ok(Response::new(proto::ClaimDataResponse { claim_generation, previous_subscriber: previous.to_string() }))
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn watch(gateway: &Arc<Gateway>, request: &proto::WatchRequest) -> Re
     }
     let (out, stream) = mpsc::channel(QUEUE);
     let mut watcher = Watcher { gateway: Arc::clone(gateway), changes: changes.watch(), out, heartbeat };
-    gateway.registry.spawn(async move {
+    gateway.registry.spawn_background(async move {
         let gone = watcher.out.clone();
         let draining = watcher.gateway.registry.draining();
         tokio::select! {

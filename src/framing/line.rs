@@ -7,8 +7,8 @@
 //! so here the cut matters: that a prompt is complete can only be told from the pause after it. A rest that matches is
 //! consumed and the bytes after it begin a new line; a line end directly after it therefore makes an empty line.
 //!
-//! Memory: the complete lines of a chunk share one copy of it, which ends at the last line end, so that a short line does not
-//! keep a long rest alive. The rest has a buffer of its own, given away with the line it becomes part of: nothing is allocated
+//! Memory: neighbouring lines share one copy, of at most 4 KiB unless a single line is longer, so that a line that is kept for long
+//! keeps little else alive. The rest has a buffer of its own, given away with the line it becomes part of: nothing is allocated
 //! while nothing is held.
 
 use std::mem;
@@ -18,6 +18,9 @@ use memchr::{memchr2, memchr2_iter, memrchr2};
 
 use super::wait_for::WaitState;
 use super::{Capture, Content, Frame, LineLimits, LineTooLong};
+
+/// How much neighbouring lines may share one copy of.
+const SHARED_COPY_BYTES: usize = 4 * 1024;
 
 /// Turns chunks into lines. See the module's documentation.
 pub struct LineFramer {
@@ -240,9 +243,11 @@ fn find_line_end(bytes: &[u8]) -> Option<(usize, usize)> {
     Some((length, line_end))
 }
 
-/// The bytes up to the end of the `most`th line; all of them where there are not so many.
+/// The bytes up to a line end: the `most`th, or the last of those that may share a copy. All of them where no line ends.
 fn first_lines(bytes: &[u8], most: usize) -> &[u8] {
-    match memchr2_iter(b'\r', b'\n', bytes).nth(most.saturating_sub(1)) {
+    let window = &bytes[..bytes.len().min(SHARED_COPY_BYTES)];
+    let last = memchr2_iter(b'\r', b'\n', window).take(most).last();
+    match last.or_else(|| memchr2(b'\r', b'\n', bytes)) {
         // Of a "\r\n" at most the "\r" is cut off here, and the "\n" is swallowed with the next piece.
         Some(end) => &bytes[..=end],
         None => bytes,

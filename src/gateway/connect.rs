@@ -36,12 +36,17 @@ impl Gateway {
     /// CONNECT_FAILED, SESSION_ID_CONFLICT, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub async fn connect(self: &Arc<Self>, spec: ConnectSpec) -> Result<Connected, Error> {
         let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
-        if let Some(key) = &spec.request {
-            if let Some(Opened::Dialled(session_id, outcome)) = self.registry.requested(key)? {
-                return Self::dialled(session_id, outcome, spec.no_wait).await;
+        let earlier = {
+            let opening = self.opening(spec.request.as_ref())?;
+            match opening.earlier() {
+                Some(Opened::Dialled(id, outcome)) => Err((id.clone(), outcome.clone())),
+                _ => Ok(self.dial(&spec, wait_for)?),
             }
-        }
-        let (session, outcome) = self.dial(&spec, wait_for)?;
+        };
+        let (session, outcome) = match earlier {
+            Ok(dialled) => dialled,
+            Err((id, outcome)) => return Self::dialled(id, outcome, spec.no_wait).await,
+        };
         let id = session.core.id.clone();
         let mut guard = GiveUp { session, armed: spec.request.is_none() && !spec.no_wait };
         let connected = Self::dialled(id, outcome, spec.no_wait).await;
@@ -174,7 +179,8 @@ impl Dial {
             biased;
             reason = self.session.core.close_requested() => {
                 let error = Error::new(Reason::ConnectFailed, "the session was closed while connecting");
-                Err((self.describe(error), reason))
+                // Its `disconnected` is the last word on the events output; only the caller is told.
+                Err((self.describe(error).already_reported(), reason))
             }
             dialled = self.connect() => dialled.map_err(|error| {
                 let error = self.describe(error);

@@ -28,10 +28,9 @@ impl Gateway {
     /// SERVER_ERROR, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub async fn listen(self: &Arc<Self>, spec: ListenSpec) -> Result<Arc<Listener>, Error> {
         let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
-        if let Some(key) = &spec.request {
-            if let Some(Opened::Listener(id)) = self.registry.requested(key)? {
-                return self.registry.listener(id.as_str());
-            }
+        let opening = self.opening(spec.request.as_ref())?;
+        if let Some(Opened::Listener(id)) = opening.earlier() {
+            return self.registry.listener(id.as_str());
         }
         let subscriber = self.subscriber(&spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
@@ -80,13 +79,15 @@ impl Gateway {
         }
     }
 
-    /// Closes a listener, with its sessions where asked.
+    /// Closes a listener, with its sessions where asked. Its port is free when this is over.
     ///
     /// # Errors
     /// LISTENER_NOT_FOUND.
-    pub fn unlisten(&self, spec: &UnlistenSpec) -> Result<Unlistened, Error> {
+    pub async fn unlisten(&self, spec: &UnlistenSpec) -> Result<Unlistened, Error> {
         let listener = self.registry.listener(&spec.listener_id)?;
         listener.stop();
+        // Only then has it accepted its last session.
+        listener.closed().await;
         let sessions = if spec.close_sessions { self.registry.sessions_of(&listener.id) } else { Vec::new() };
         for session in &sessions {
             session.core().request_close(Close::Graceful(CloseReason::ByRequest));

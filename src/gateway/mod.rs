@@ -13,7 +13,7 @@ mod udp;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -41,7 +41,7 @@ use crate::{
     framing::WaitFor,
     limits::Limits,
     net::resolve::Resolver,
-    registry::{Registry, Session},
+    registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
     subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
 };
@@ -60,6 +60,21 @@ pub struct Gateway {
     patterns: Patterns,
     connects: Arc<Semaphore>,
     messages: AtomicU64,
+    /// Held from looking for an earlier call with the same request id until the session or listener is entered.
+    opening: Mutex<()>,
+}
+
+/// The right to open what a request id asks for.
+struct Opening<'a> {
+    earlier: Option<Opened>,
+    _held: Option<MutexGuard<'a, ()>>,
+}
+
+impl Opening<'_> {
+    /// What an earlier call opened.
+    fn earlier(&self) -> Option<&Opened> {
+        self.earlier.as_ref()
+    }
 }
 
 impl Gateway {
@@ -74,6 +89,7 @@ impl Gateway {
             patterns: Patterns::new(limits.pattern()),
             connects: Arc::new(Semaphore::new(limits.pending_connects)),
             messages: AtomicU64::new(0),
+            opening: Mutex::new(()),
             registry,
             limits,
         })
@@ -100,14 +116,14 @@ impl Gateway {
         if self.registry.is_draining() {
             return Err(Error::shutting_down());
         }
-        if let Some((instance, _)) = &spec.resume {
-            if *instance != self.instance_id {
-                return Err(Error::new(
+        if let Some((instance, _)) = &spec.resume
+            && *instance != self.instance_id
+        {
+            return Err(Error::new(
                     Reason::InstanceChanged,
                     "the gateway was restarted since: its sessions and what was not delivered are gone; subscribe without resume",
                 )
                 .with("instanceId", &self.instance_id));
-            }
         }
         let subscriber = self.subscriber(&spec.subscriber)?;
         let filter = Filter { events: spec.events, data: spec.data, ids: spec.session_ids };
@@ -131,6 +147,12 @@ impl Gateway {
         };
         envelope.session = session.filter(|id| id.len() <= crate::limits::fixed::NAME_BYTES).map(SessionId::new);
         subscriber.lane(key).push_report(envelope);
+    }
+
+    fn opening(&self, request: Option<&RequestKey>) -> Result<Opening<'_>, Error> {
+        let Some(key) = request else { return Ok(Opening { earlier: None, _held: None }) };
+        let held = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Opening { earlier: self.registry.requested(key)?, _held: Some(held) })
     }
 
     fn message_id(&self) -> Arc<str> {
@@ -206,15 +228,21 @@ impl Gateway {
         Ok(())
     }
 
-    fn emit_sent(&self, subscriber: &Arc<Subscriber>, session: Option<&SessionId>, body: Body) {
-        let (key, envelope) = match session {
-            Some(id) => (LaneKey::Session(id.clone()), Envelope::of_session(id, body)),
-            None => (LaneKey::Control, Envelope::of_gateway(body)),
-        };
-        subscriber.lane(key).push_report(envelope);
+    /// Where the `sent` envelope of a send goes: found before anything is written, or a send that is done could fail.
+    fn sent_to(&self, emit_sent: bool, subscriber: &str) -> Result<Option<Arc<Subscriber>>, Error> {
+        emit_sent.then(|| self.subscriber(subscriber)).transpose()
     }
 
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
         Some(asked.unwrap_or(self.limits.orphan_timeout)).filter(|timeout| !timeout.is_zero())
     }
+}
+
+/// Puts a `sent` on a subscriber's events output.
+fn emit_sent(subscriber: &Arc<Subscriber>, session: Option<&SessionId>, body: Body) {
+    let (key, envelope) = match session {
+        Some(id) => (LaneKey::Session(id.clone()), Envelope::of_session(id, body)),
+        None => (LaneKey::Control, Envelope::of_gateway(body)),
+    };
+    subscriber.lane(key).push_report(envelope);
 }

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{DatagramSpec, Gateway, UdpInSpec};
+use super::{DatagramSpec, Gateway, UdpInSpec, emit_sent};
 use crate::{
     envelope::{Body, SessionId},
     error::{Error, Reason, io_sentence},
@@ -45,13 +45,10 @@ impl Gateway {
     ///
     /// # Errors
     /// UDP_ERROR, SESSION_ID_CONFLICT, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
-    pub async fn udp_in(self: &Arc<Self>, spec: UdpInSpec) -> Result<Bound, Error> {
-        if let Some(key) = &spec.request {
-            if let Some(Opened::Udp(id)) = self.registry.requested(key)? {
-                if let Session::Udp(session) = self.registry.session(id.as_str())? {
-                    return Ok(bound(&session));
-                }
-            }
+    pub fn udp_in(self: &Arc<Self>, spec: UdpInSpec) -> Result<Bound, Error> {
+        let opening = self.opening(spec.request.as_ref())?;
+        if let Some(Opened::Udp(id)) = opening.earlier() {
+            return self.udp_session(id.as_str()).map(|session| bound(&session));
         }
         let subscriber = self.subscriber(&spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
@@ -98,6 +95,7 @@ impl Gateway {
         let ipv4_only = session.as_ref().is_some_and(|session| session.local.is_ipv4());
         let to = self.destination(spec, ipv4_only).await?;
         let failed = |error: &io::Error| send_failed(error, spec, to);
+        let sent_to = self.sent_to(spec.emit_sent, &spec.subscriber)?;
         let bytes = match &session {
             Some(session) => {
                 if !spec.subscriber.is_empty() {
@@ -112,10 +110,12 @@ impl Gateway {
             }
         };
         let message_id = self.message_id();
-        if spec.emit_sent {
-            let subscriber = self.subscriber(&spec.subscriber)?;
+        if let Some(subscriber) = sent_to {
             let body = Body::DatagramSent { message_id: Arc::clone(&message_id), to, bytes: bytes as u32 };
-            self.emit_sent(&subscriber, session.as_ref().map(|session| &session.core.id), body);
+            match &session {
+                Some(session) => session.core.while_alive(|| emit_sent(&subscriber, Some(&session.core.id), body)),
+                None => emit_sent(&subscriber, None, body),
+            }
         }
         Ok(DatagramSent { message_id, to, bytes })
     }

@@ -50,7 +50,7 @@ pub async fn connect(addrs: &[SocketAddr], receive_buffer: usize, deadline: Inst
                         first_error.get_or_insert(error);
                     }
                     Some(Err(panic)) => {
-                        first_error.get_or_insert(io::Error::other(panic));
+                        first_error.get_or_insert_with(|| io::Error::other(panic));
                     }
                     None if exhausted => {
                         return Err(first_error.take().unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
@@ -79,7 +79,6 @@ async fn connect_one(addr: SocketAddr, receive_buffer: usize) -> io::Result<TcpS
 ///
 /// # Errors
 /// What the system says: the address is in use, not ours, or not allowed.
-#[expect(clippy::disallowed_methods, reason = "this room makes the sockets")]
 pub fn listen(addr: SocketAddr, receive_buffer: usize, backlog: u32) -> io::Result<TcpListener> {
     let socket = new_socket(&addr, receive_buffer)?;
     // Both lives of a listener need it, or TIME_WAIT keeps the second from binding.

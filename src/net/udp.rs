@@ -56,10 +56,10 @@ pub fn bind(addr: SocketAddr, groups: &[Membership], reuse: bool, receive_buffer
     if addr.is_ipv6() {
         socket.set_only_v6(!addr.ip().is_unspecified())?;
     }
-    if receive_buffer > 0 {
-        if let Err(error) = socket.set_recv_buffer_size(receive_buffer) {
-            tracing::warn!(%error, "the system refused SO_RCVBUF");
-        }
+    if receive_buffer > 0
+        && let Err(error) = socket.set_recv_buffer_size(receive_buffer)
+    {
+        tracing::warn!(%error, "the system refused SO_RCVBUF");
     }
     // Linux delivers every group that any socket of the host joined unless told otherwise.
     if addr.is_ipv4() {

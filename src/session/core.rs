@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -85,6 +85,14 @@ pub struct SessionSpec {
     pub orphan_timeout: Option<Duration>,
 }
 
+/// How far the session is on its way out.
+#[derive(Default)]
+struct Ending {
+    request: Option<Close>,
+    /// `disconnected` is emitted: nothing may come after it.
+    ended: bool,
+}
+
 /// What a deadline that has passed means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -110,13 +118,14 @@ pub struct Core {
     orphan_timeout: Option<Duration>,
     /// Signalled when the session's task should look around: credit, a close, queued sends, a new timeout.
     pub(super) wake: Arc<Notify>,
-    close: Mutex<Option<Close>>,
+    ending: Mutex<Ending>,
     // Times are milliseconds since `opened`; 0 in `timeout` means none.
     timeout: AtomicU64,
     active: AtomicU64,
     touched: AtomicU64,
     /// The value of `active` for which the inactivity event was emitted, plus one; 0: none.
     timed_out: AtomicU64,
+    timers_changed: AtomicBool,
     received: AtomicU64,
     sent: AtomicU64,
 }
@@ -142,11 +151,12 @@ impl Core {
             on_timeout: spec.on_timeout,
             orphan_timeout: spec.orphan_timeout,
             wake: Arc::new(Notify::new()),
-            close: Mutex::new(None),
+            ending: Mutex::default(),
             timeout: AtomicU64::new(spec.timeout.map_or(0, millis)),
             active: AtomicU64::new(0),
             touched: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
+            timers_changed: AtomicBool::new(true),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
@@ -160,6 +170,21 @@ impl Core {
     /// Emits a lifecycle event.
     pub fn emit(&self, body: Body) {
         self.lifecycle.push_event(Envelope::of_session(&self.id, body).with_listener(self.listener.as_ref()));
+    }
+
+    /// Emits `disconnected`: from now on nothing of this session is emitted.
+    pub fn emit_last(&self, body: Body) {
+        let mut ending = self.ending();
+        ending.ended = true;
+        self.emit(body);
+    }
+
+    /// Lets a call emit something of this session, unless `disconnected` is out already.
+    pub fn while_alive(&self, emit: impl FnOnce()) {
+        let ending = self.ending();
+        if !ending.ended {
+            emit();
+        }
     }
 
     /// Emits an error as an event: of the dial, or of the socket.
@@ -186,12 +211,12 @@ impl Core {
 
     /// Asks for a close. An abort overrides a graceful close; otherwise the first wish counts.
     pub fn request_close(&self, wish: Close) {
-        let mut close = self.close.lock().unwrap_or_else(PoisonError::into_inner);
-        match (*close, wish) {
-            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => *close = Some(wish),
+        let mut ending = self.ending();
+        match (ending.request, wish) {
+            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => ending.request = Some(wish),
             _ => {}
         }
-        drop(close);
+        drop(ending);
         self.changed();
         self.wake.notify_one();
     }
@@ -213,7 +238,11 @@ impl Core {
 
     /// The close asked for so far.
     pub fn close_request(&self) -> Option<Close> {
-        *self.close.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ending().request
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes read.
@@ -247,7 +276,17 @@ impl Core {
     pub fn set_timeout(&self, timeout: Option<Duration>) {
         self.timeout.store(timeout.map_or(0, millis), Ordering::Relaxed);
         self.note_activity();
+        self.timers_changed();
+    }
+
+    /// What is due next may have moved nearer: the session's task works it out anew.
+    pub(super) fn timers_changed(&self) {
+        self.timers_changed.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+
+    pub(super) fn take_timers_changed(&self) -> bool {
+        self.timers_changed.load(Ordering::Relaxed) && self.timers_changed.swap(false, Ordering::Acquire)
     }
 
     /// The orphan timeout in force.
@@ -270,7 +309,7 @@ impl Core {
         self.active.store(self.now_ms(), Ordering::Relaxed);
         if self.timed_out.load(Ordering::Relaxed) != 0 {
             self.timed_out.store(0, Ordering::Relaxed);
-            self.wake.notify_one();
+            self.timers_changed();
         }
     }
 

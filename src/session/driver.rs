@@ -9,8 +9,12 @@ use tokio::{
 };
 
 use super::{
-    Answer, Close, ExchangeSpec, OnTimeout, Send, Sending, TcpSession, Written, core::Due, exchange::timed_out,
-    outbound::Pumped, tcp::ReadStep,
+    Answer, Close, ExchangeSpec, OnTimeout, Send, Sending, TcpSession, Written,
+    core::Due,
+    exchange::timed_out,
+    outbound::{Pumped, PutOff},
+    sending::Exchanging,
+    tcp::ReadStep,
 };
 use crate::{
     envelope::{Body, CloseReason},
@@ -27,21 +31,19 @@ const READS_IN_A_ROW: usize = 8;
 /// # Errors
 /// As `TcpSession::start_send`.
 pub async fn send(session: &Arc<TcpSession>, send: Send) -> Result<Written, Error> {
-    let turn = if session.turn_is_free() { None } else { Some(session.take_turn().await?) };
-    let written = wait_sent(session, session.start_send(send)?).await;
-    drop(turn);
-    written
+    match session.start_send(send)? {
+        Sending::PutOff(put_off) => send_later(session, put_off).await,
+        started => wait_sent(session, started).await,
+    }
 }
 
-/// As `send`, but the place in the order is taken at once, not when the future is first polled.
-pub fn send_in_order(session: &Arc<TcpSession>, send: Send) -> impl Future<Output = Result<Written, Error>> + use<> {
-    let (session, asked) = (Arc::clone(session), session.ask_turn());
-    async move {
-        let turn = session.granted(asked).await?;
-        let written = wait_sent(&session, session.start_send(send)?).await;
-        drop(turn);
-        written
-    }
+/// Goes on with a send that was put off, once it has the turn.
+///
+/// # Errors
+/// As `TcpSession::start_send`.
+pub async fn send_later(session: &Arc<TcpSession>, PutOff { send, granted }: PutOff) -> Result<Written, Error> {
+    let turn = granted.await.map_err(|_| session.not_connected())?;
+    wait_sent(session, session.start_send_in_turn(send, &turn)?).await
 }
 
 async fn wait_sent(session: &Arc<TcpSession>, sending: Sending) -> Result<Written, Error> {
@@ -53,6 +55,7 @@ async fn wait_sent(session: &Arc<TcpSession>, sending: Sending) -> Result<Writte
             std::mem::forget(guard);
             result.unwrap_or_else(|_| Err(session.not_connected()))
         }
+        Sending::PutOff(_) => Err(Error::new(Reason::Internal, "a send was put off although it had the turn")),
     }
 }
 
@@ -74,7 +77,7 @@ impl Drop for CancelSend<'_> {
 pub async fn exchange(session: &Arc<TcpSession>, send: Send, spec: &ExchangeSpec) -> Result<(Written, Answer), Error> {
     let late = |phase| timed_out(session.core.id.as_str(), phase);
     let turn = timeout_at(spec.deadline, session.take_turn()).await.map_err(|_| late("turn"))??;
-    let (sending, id, answer) = session.start_exchange(send, spec, turn)?;
+    let Exchanging { sending, id, answer } = session.start_exchange(send, spec, turn)?;
     let mut guard = LeaveExchange { session, id, abort: spec.abort_unanswered, armed: true };
     let written = timeout_at(spec.deadline, wait_sent(session, sending)).await.map_err(|_| late("write"))??;
     let answer = timeout_at(spec.deadline, answer).await.map_err(|_| late("answer"))?;
@@ -108,7 +111,7 @@ struct Closing {
 
 /// Runs an open session to its end; returns why it ended. When it returns the socket is closed.
 pub async fn drive(session: Arc<TcpSession>, socket: Arc<TcpStream>) -> CloseReason {
-    let mut task = Task { session, socket, closing: None, paused: false, eof: false, broken: false };
+    let mut task = Task { session, socket, closing: None, deadline: None, paused: false, eof: false, broken: false };
     let reason = task.run().await;
     task.session.finish(reason);
     reason
@@ -118,6 +121,9 @@ struct Task {
     session: Arc<TcpSession>,
     socket: Arc<TcpStream>,
     closing: Option<Closing>,
+    /// When to look at the timers. Traffic and attached streams only move what is due further off, so it is worked out anew only
+    /// when it has passed or something else has changed.
+    deadline: Option<Instant>,
     paused: bool,
     eof: bool,
     /// The socket reported an error, which was told.
@@ -143,16 +149,19 @@ impl Task {
             if let Some(reason) = self.step_close(blocked) {
                 return reason;
             }
-            let deadline = self.next_deadline();
-            if let Some(deadline) = deadline {
-                timer.as_mut().reset(deadline);
+            if session.core.take_timers_changed() {
+                self.deadline = self.next_deadline();
+                if let Some(deadline) = self.deadline {
+                    timer.as_mut().reset(deadline);
+                }
             }
             let reading = !self.paused && !self.eof;
             let interest = match (reading, blocked) {
                 (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
                 (true, false) => Some(Interest::READABLE),
                 (false, true) => Some(Interest::WRITABLE),
-                (false, false) => None,
+                // Half-closed and idle: only a reset can come.
+                (false, false) => self.eof.then_some(Interest::ERROR),
             };
             let readable = tokio::select! {
                 biased;
@@ -161,19 +170,21 @@ impl Task {
                     !self.eof
                 }
                 ready = self.socket.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
+                    if self.eof && ready.as_ref().is_ok_and(|ready| ready.is_error()) {
+                        return self.on_reset();
+                    }
                     reading && ready.is_ok_and(|ready| ready.is_readable() || ready.is_read_closed())
                 }
-                () = timer.as_mut(), if deadline.is_some() => {
+                () = timer.as_mut(), if self.deadline.is_some() => {
+                    session.core.timers_changed();
                     if let Some(reason) = self.on_deadline() {
                         return reason;
                     }
                     false
                 }
             };
-            if readable {
-                if let Some(reason) = self.read() {
-                    return reason;
-                }
+            if readable && let Some(reason) = self.read() {
+                return reason;
             }
         }
     }
@@ -198,7 +209,10 @@ impl Task {
             }
             Some(Close::Graceful(reason)) => {
                 let until = Instant::now() + self.session.limits.close_timeout;
-                self.closing.get_or_insert(Closing { reason, until, fin_sent: false });
+                if self.closing.is_none() {
+                    self.closing = Some(Closing { reason, until, fin_sent: false });
+                    self.session.core.timers_changed();
+                }
                 None
             }
         }
@@ -287,6 +301,12 @@ impl Task {
         }
     }
 
+    /// The socket reported an error while there was nothing to read or write.
+    fn on_reset(&mut self) -> CloseReason {
+        let error = self.socket.take_error().ok().flatten();
+        self.on_broken(&error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
+    }
+
     /// Tells the socket's first error. Nothing can be written any more, but what the peer sent before is still read; a connection
     /// reset or a broken pipe is the peer's doing.
     fn on_broken(&mut self, error: &io::Error) -> CloseReason {
@@ -299,10 +319,12 @@ impl Task {
             let sentence = format!("the socket failed: {}", io_sentence(error));
             let id = &self.session.core.id;
             let told = Error::new(Reason::TransportError, sentence).with("sessionId", id).with_io(error);
+            self.session.fail_queued(error);
             self.session.core.emit_error(told);
             self.session.core.request_close(Close::Graceful(reason));
             let until = Instant::now() + self.session.limits.close_timeout;
             self.closing = Some(Closing { reason, until, fin_sent: true });
+            self.session.core.timers_changed();
         }
         reason
     }

@@ -32,14 +32,27 @@ pub(super) struct Inbound {
     collector: Option<Collector>,
     /// Read, but not framed yet: the holder's credit ended in the middle of a chunk.
     carry: Bytes,
+    /// A line in what was carried over is: the session is about to end.
+    too_long: Option<LineTooLong>,
     /// Kept between calls for its allocation.
     frames: Vec<Frame>,
+    /// Nothing more will come.
+    finished: Option<CloseReason>,
 }
 
 impl Inbound {
     pub(super) fn new(id: SessionId, line: Option<LineFramer>, claim: DataClaim) -> Self {
         let framer = line.map_or(Framer::Binary { offset: 0 }, Framer::Line);
-        Self { id, framer, claim, collector: None, carry: Bytes::new(), frames: Vec::new() }
+        Self {
+            id,
+            framer,
+            claim,
+            collector: None,
+            carry: Bytes::new(),
+            too_long: None,
+            frames: Vec::new(),
+            finished: None,
+        }
     }
 
     pub(super) fn claim(&self) -> &DataClaim {
@@ -59,15 +72,27 @@ impl Inbound {
     }
 
     pub(super) fn has_carry(&self) -> bool {
-        !self.carry.is_empty()
+        !self.carry.is_empty() || self.too_long.is_some()
     }
 
     /// Frames what was carried over.
     pub(super) fn process_carry(&mut self, budget: usize) -> Result<(), LineTooLong> {
+        if let Some(too_long) = self.too_long {
+            return Err(too_long);
+        }
         let carry = mem::take(&mut self.carry);
-        let consumed = self.process(&carry, budget)?;
+        let consumed = self.process(&carry, budget).inspect_err(|too_long| self.too_long = Some(*too_long))?;
         self.carry = carry.slice(consumed..);
         Ok(())
+    }
+
+    /// Frames all that was carried over, whatever the holder's credit; it was read long ago.
+    fn frame_carry(&mut self) {
+        while self.has_carry() {
+            if self.process_carry(usize::MAX / 2).is_err() {
+                return;
+            }
+        }
     }
 
     /// Frames and delivers fresh bytes.
@@ -185,9 +210,17 @@ impl Inbound {
 
     /// An exchange begins. With `fresh` its answer is what comes from now on: everything before, an unfinished rest included, goes
     /// to the holder of the data claim, or an old prompt would be taken for the answer.
-    pub(super) fn start_collecting(&mut self, collector: Collector, fresh: bool) {
+    pub(super) fn start_collecting(&mut self, mut collector: Collector, fresh: bool) {
+        match self.finished {
+            Some(CloseReason::PeerClosed) => return collector.peer_closed(None, self.read_offset()),
+            Some(reason) => return collector.fail(self.ended(reason)),
+            None => {}
+        }
+        if fresh {
+            self.frame_carry();
+        }
         match &mut self.framer {
-            Framer::Line(framer) if fresh => {
+            Framer::Line(framer) if fresh && self.too_long.is_none() => {
                 let before = framer.finish();
                 self.to_holder(before.into_iter());
             }
@@ -216,28 +249,38 @@ impl Inbound {
         }
     }
 
-    /// The session ends: everything held is delivered.
+    /// The session, or the peer's side of it, ends: everything held is delivered.
     pub(super) fn finish(&mut self, reason: CloseReason) {
-        let carry = mem::take(&mut self.carry);
-        let mut rest: &[u8] = &carry;
-        while let Ok(consumed @ 1..) = self.process(rest, usize::MAX / 2) {
-            rest = &rest[consumed..];
-        }
-        let (held, read_offset) = match &mut self.framer {
-            Framer::Binary { offset } => (None, *offset),
-            Framer::Line(framer) => (framer.finish(), framer.offset()),
+        self.finished.get_or_insert(reason);
+        self.frame_carry();
+        let held = match &mut self.framer {
+            Framer::Binary { .. } => None,
+            Framer::Line(framer) => framer.finish(),
         };
+        let read_offset = self.read_offset();
         match self.collector.take() {
             Some(mut exchange) if !exchange.is_settling() && reason == CloseReason::PeerClosed => {
                 exchange.peer_closed(held, read_offset);
             }
             Some(mut exchange) => {
-                let ended = Error::new(Reason::SessionEnded, "the session ended before the answer was complete");
-                exchange.fail(ended.with("sessionId", &self.id).with("closeReason", reason.as_str()));
+                exchange.fail(self.ended(reason));
                 self.to_holder(held.into_iter());
             }
             None => self.to_holder(held.into_iter()),
         }
+    }
+
+    fn read_offset(&self) -> u64 {
+        match &self.framer {
+            Framer::Binary { offset } => *offset,
+            Framer::Line(framer) => framer.offset(),
+        }
+    }
+
+    fn ended(&self, reason: CloseReason) -> Error {
+        Error::new(Reason::SessionEnded, "the session, or the peer's side of it, ended before the answer was complete")
+            .with("sessionId", &self.id)
+            .with("closeReason", reason.as_str())
     }
 
     /// The exchange in progress cannot be answered.

@@ -11,16 +11,17 @@ mod exchange;
 mod inbound;
 mod listener;
 mod outbound;
+mod sending;
 mod tcp;
 mod turn;
 mod udp;
 
 pub use self::{
     core::{Close, Core, Kind, OnTimeout, SessionSpec, State},
-    driver::{drive as drive_tcp, exchange, send, send_in_order},
+    driver::{drive as drive_tcp, exchange, send, send_later},
     exchange::{Answer, End, ExchangeSpec},
     listener::{Listener, accept_loop},
-    outbound::{Send, Sending, Written},
+    outbound::{PutOff, Send, Sending, Written},
     tcp::{Mode, TcpSession, TcpSpec},
     udp::{UdpSession, drive as drive_udp},
 };

@@ -9,9 +9,10 @@ use std::{collections::VecDeque, io, sync::Arc};
 use bytes::Bytes;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::exchange::Collector;
+use super::{exchange::Collector, turn::TurnGuard};
 use crate::{
     claims::ClaimMove,
+    envelope::SessionId,
     error::{Error, Reason, errno_name, io_sentence},
 };
 
@@ -52,6 +53,14 @@ pub enum Sending {
     Done(Written),
     /// The session's task goes on with it.
     Queued(u64, oneshot::Receiver<Result<Written, Error>>),
+    /// An exchange has the turn: nothing was done yet, but its place in the line is taken. `session::send_later` goes on.
+    PutOff(PutOff),
+}
+
+/// A send that waits for the turn.
+pub struct PutOff {
+    pub(super) send: Send,
+    pub(super) granted: oneshot::Receiver<TurnGuard>,
 }
 
 /// What happens when a job's first byte is written.
@@ -92,6 +101,14 @@ impl Job {
         self.items[self.next..].iter().map(Bytes::len).sum::<usize>() - self.position
     }
 
+    pub(super) fn written(&self, write_offset: u64) -> Written {
+        Written { chunk_count: self.next as u32, write_offset }
+    }
+
+    pub(super) fn items_written(&self) -> usize {
+        self.next
+    }
+
     fn finish(&mut self, result: Result<Written, Error>) {
         // Whether the caller is gone by now (a collector: with its reply) does not matter to what was written.
         if let Some(done) = self.done.take() {
@@ -127,17 +144,17 @@ impl Outbound {
     }
 
     /// Lets go of the socket and fails what is queued.
-    pub(super) fn close(&mut self, error: &io::Error) {
+    pub(super) fn close(&mut self, session: &SessionId, error: &io::Error) {
         self.socket = None;
         self.queued_bytes = 0;
         for mut job in std::mem::take(&mut self.queue) {
-            job.finish(Err(socket_dead(error, job.next)));
+            job.finish(Err(socket_dead(session, error, job.next)));
         }
     }
 
     /// A caller's write failed: as `close`, and the session's task will be told.
-    pub(super) fn fail(&mut self, error: io::Error) {
-        self.close(&error);
+    pub(super) fn fail(&mut self, session: &SessionId, error: io::Error) {
+        self.close(session, &error);
         self.failed = Some(error);
     }
 
@@ -176,28 +193,34 @@ impl Outbound {
         self.queue.push_back(job);
     }
 
-    /// Writes what the socket takes. `begin` is called with each job's effect before its first byte.
+    /// Writes a job that is not queued, before which nothing is. True: it is over.
+    pub(super) fn write_first(
+        &mut self,
+        job: &mut Job,
+        begin: impl FnMut(Effect),
+        mut wrote: impl FnMut(usize),
+    ) -> io::Result<bool> {
+        let Some(socket) = &self.socket else { return Err(io::ErrorKind::NotConnected.into()) };
+        let (result, bytes) = advance(socket, job, begin);
+        self.written += bytes as u64;
+        wrote(bytes);
+        result
+    }
+
+    /// Writes what is queued as far as the socket takes it. `begin` is called with each job's effect before its first byte.
     pub(super) fn pump(&mut self, mut begin: impl FnMut(Effect), mut wrote: impl FnMut(usize)) -> Pumped {
-        let Some(socket) = self.socket.clone() else { return Pumped::Drained };
-        while let Some(job) = self.queue.front_mut() {
-            if let Some(effect) = job.effect.take() {
-                begin(effect);
-            }
-            let before = job.remaining();
-            let result = write_items(&socket, job);
-            let bytes = before - job.remaining();
-            self.queued_bytes -= bytes;
-            self.written += bytes as u64;
-            if bytes > 0 {
-                wrote(bytes);
-            }
+        let Self { socket: Some(socket), queue, queued_bytes, written, .. } = self else { return Pumped::Drained };
+        while let Some(job) = queue.front_mut() {
+            let (result, bytes) = advance(socket, job, &mut begin);
+            *queued_bytes -= bytes;
+            *written += bytes as u64;
+            wrote(bytes);
             match result {
                 Ok(true) => {
-                    let written = Written { chunk_count: job.next as u32, write_offset: self.written };
-                    let left = job.remaining();
-                    job.finish(Ok(written));
-                    self.queued_bytes -= left;
-                    self.queue.pop_front();
+                    // Of a cancelled job something may be left.
+                    *queued_bytes -= job.remaining();
+                    job.finish(Ok(job.written(*written)));
+                    queue.pop_front();
                 }
                 Ok(false) => return Pumped::Blocked,
                 Err(error) => return Pumped::Broken(error),
@@ -225,6 +248,16 @@ impl Outbound {
     }
 }
 
+/// Applies the job's effect if it has not begun, and writes what the socket takes: whether the job is over, and how many bytes went.
+fn advance(socket: &TcpStream, job: &mut Job, mut begin: impl FnMut(Effect)) -> (io::Result<bool>, usize) {
+    if let Some(effect) = job.effect.take() {
+        begin(effect);
+    }
+    let before = job.remaining();
+    let result = write_items(socket, job);
+    (result, before - job.remaining())
+}
+
 /// Each item is a write of its own. True: the job is over.
 fn write_items(socket: &TcpStream, job: &mut Job) -> io::Result<bool> {
     while let Some(item) = job.items.get(job.next) {
@@ -245,9 +278,10 @@ fn write_items(socket: &TcpStream, job: &mut Job) -> io::Result<bool> {
     Ok(true)
 }
 
-pub(super) fn socket_dead(error: &io::Error, items_written: usize) -> Error {
+pub(super) fn socket_dead(session: &SessionId, error: &io::Error, items_written: usize) -> Error {
     let sentence = format!("the connection died under the write: {}", io_sentence(error));
-    let dead = Error::new(Reason::SocketNotConnected, sentence).with("itemsWritten", items_written);
+    let dead =
+        Error::new(Reason::SocketNotConnected, sentence).with("sessionId", session).with("itemsWritten", items_written);
     match errno_name(error) {
         Some(name) => dead.with("errno", name),
         None => dead,

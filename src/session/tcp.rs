@@ -1,4 +1,4 @@
-//! A TCP session: the handle that callers use, and what its task does under the handle's locks.
+//! A TCP session: what it is, its state, its data claim, and what its task does under its locks. Sends are in `sending`.
 
 use std::{
     cell::RefCell,
@@ -15,15 +15,15 @@ use tokio::{io::Interest, net::TcpStream, time::Instant};
 
 use super::{
     core::{Core, SessionSpec, State},
-    exchange::{Collector, ExchangeSpec},
+    exchange::Collector,
     inbound::Inbound,
-    outbound::{Effect, Job, Outbound, Pumped, Send, Sending, Written, socket_dead},
-    turn::{Asked, Turn, TurnGuard},
+    outbound::{Outbound, Pumped},
+    turn::Turn,
 };
 use crate::{
     claims::{ClaimMove, DataClaim},
     envelope::{CloseReason, Ends},
-    error::{Error, Reason},
+    error::Error,
     framing::{LineFramer, LineTooLong, WaitFor},
     limits::Limits,
 };
@@ -72,7 +72,7 @@ pub struct TcpSession {
     half_closed: AtomicBool,
     outbound: Mutex<Outbound>,
     inbound: Mutex<Inbound>,
-    turn: Arc<Turn>,
+    pub(super) turn: Arc<Turn>,
 }
 
 /// What one look at the socket brought.
@@ -136,192 +136,6 @@ impl TcpSession {
         self.core.changed();
     }
 
-    /// Writes a send, or leaves what the socket does not take now to the session's task.
-    ///
-    /// # Errors
-    /// SESSION_NOT_CONNECTED, WRITE_OFFSET_MISMATCH, LIMIT_REACHED (the send queue), SOCKET_NOT_CONNECTED.
-    pub fn start_send(&self, send: Send) -> Result<Sending, Error> {
-        let effect = send.claim.map_or(Effect::None, Effect::Claim);
-        self.start(send.items, effect, send.expected_offset)
-    }
-
-    fn start(&self, items: Vec<bytes::Bytes>, effect: Effect, expected: Option<u64>) -> Result<Sending, Error> {
-        let mut outbound = self.outbound();
-        if !outbound.is_open() || self.core.close_request().is_some() {
-            return Err(self.not_connected());
-        }
-        if let Some(expected) = expected.filter(|expected| *expected != outbound.accepted_offset()) {
-            let offset = outbound.accepted_offset();
-            return Err(Error::new(
-                Reason::WriteOffsetMismatch,
-                format!(
-                    "the session's write offset is {offset}, not {expected}: nothing was written; was this sent before?"
-                ),
-            )
-            .with("sessionId", &self.core.id)
-            .with("writeOffset", offset));
-        }
-        let bytes: usize = items.iter().map(bytes::Bytes::len).sum();
-        if !outbound.is_idle() {
-            self.check_queue(&outbound, bytes)?;
-        }
-        let chunk_count = items.len() as u32;
-        let id = outbound.next_id();
-        let mut job = Job::new(id, items, effect);
-        let receiver = job.notify();
-        let idle = outbound.is_idle();
-        outbound.push(job);
-        if !idle {
-            return Ok(Sending::Queued(id, receiver));
-        }
-        match outbound.pump(|effect| self.begin(effect), |bytes| self.core.count_sent(bytes)) {
-            Pumped::Drained => {
-                let write_offset = outbound.written();
-                drop(outbound);
-                self.core.note_activity();
-                Ok(Sending::Done(Written { chunk_count, write_offset }))
-            }
-            Pumped::Blocked => {
-                drop(outbound);
-                self.core.wake.notify_one();
-                Ok(Sending::Queued(id, receiver))
-            }
-            Pumped::Broken(error) => {
-                // The session's task reads what the peer had sent, and then ends the session.
-                let dead = socket_dead(&error, 0);
-                outbound.fail(error);
-                drop(outbound);
-                self.core.wake.notify_one();
-                Err(first_error(receiver, dead).with("sessionId", &self.core.id))
-            }
-        }
-    }
-
-    fn check_queue(&self, outbound: &Outbound, bytes: usize) -> Result<(), Error> {
-        let limits = &self.limits;
-        let full = |limit: &'static str, value: usize| {
-            Error::limit(
-                limit,
-                value,
-                "the peer does not read, and as much as may waits for it already; try again later",
-            )
-            .with("sessionId", &self.core.id)
-        };
-        if outbound.queued_sends() >= limits.send_queue_sends {
-            return Err(full("send_queue_sends", limits.send_queue_sends));
-        }
-        if outbound.queued_bytes() + bytes > limits.send_queue_bytes {
-            return Err(full("send_queue_bytes", limits.send_queue_bytes));
-        }
-        Ok(())
-    }
-
-    /// The state a send finds the session in, as its error.
-    pub fn not_connected(&self) -> Error {
-        let state = self.state().as_str();
-        Error::new(Reason::SessionNotConnected, format!("the session is {state}, not connected"))
-            .with("sessionId", &self.core.id)
-            .with("state", state)
-    }
-
-    fn begin(&self, effect: Effect) {
-        match effect {
-            Effect::None => {}
-            Effect::Claim(to) => {
-                let moved = self.inbound().move_claim(to);
-                if moved {
-                    self.core.changed();
-                    // Reading may have been paused by the holder before.
-                    self.core.wake.notify_one();
-                }
-            }
-            Effect::Collect(collector) => {
-                self.inbound().start_collecting(*collector, true);
-                self.core.wake.notify_one();
-            }
-        }
-    }
-
-    /// The caller of a queued send has left.
-    pub fn cancel_send(&self, id: u64) {
-        let cancelled = self.outbound().cancel(id);
-        if !cancelled {
-            self.core.wake.notify_one();
-        }
-    }
-
-    /// Waits for the turn where an exchange holds it; at once otherwise.
-    ///
-    /// # Errors
-    /// LIMIT_REACHED where too many wait; SESSION_NOT_CONNECTED where the session ends meanwhile.
-    pub(super) async fn take_turn(&self) -> Result<TurnGuard, Error> {
-        self.granted(self.ask_turn()).await
-    }
-
-    /// Asks for the turn: those who ask first get it first.
-    pub(super) fn ask_turn(&self) -> Asked {
-        self.turn.ask(self.limits.turn_waiters)
-    }
-
-    /// Waits for the turn that was asked for.
-    ///
-    /// # Errors
-    /// As `take_turn`.
-    pub(super) async fn granted(&self, asked: Asked) -> Result<TurnGuard, Error> {
-        match asked {
-            Asked::Granted(guard) => Ok(guard),
-            Asked::Queued(granted) => granted.await.map_err(|_| self.not_connected()),
-            Asked::Full => Err(Error::limit(
-                "turn_waiters",
-                self.limits.turn_waiters,
-                "as many callers as may wait for this session's turn already; try again later",
-            )
-            .with("sessionId", &self.core.id)),
-        }
-    }
-
-    /// Whether no exchange holds the turn.
-    pub fn turn_is_free(&self) -> bool {
-        self.turn.is_free()
-    }
-
-    /// How many wait for the turn.
-    pub fn turn_waiters(&self) -> usize {
-        self.turn.waiters()
-    }
-
-    pub(super) fn start_exchange(
-        &self,
-        send: Send,
-        spec: &ExchangeSpec,
-        turn: TurnGuard,
-    ) -> Result<(Sending, u64, tokio::sync::oneshot::Receiver<Result<super::Answer, Error>>), Error> {
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        let id = self.outbound().next_id();
-        let collector = Collector::new(id, spec, reply, turn);
-        if send.items.is_empty() {
-            if !self.outbound().is_open() {
-                return Err(self.not_connected());
-            }
-            let mut inbound = self.inbound();
-            inbound.start_collecting(collector, false);
-            inbound.look_at_rest();
-            drop(inbound);
-            self.core.wake.notify_one();
-            let write_offset = self.outbound().written();
-            return Ok((Sending::Done(Written { chunk_count: 0, write_offset }), id, answer));
-        }
-        let sending = self.start(send.items, Effect::Collect(Box::new(collector)), send.expected_offset)?;
-        Ok((sending, id, answer))
-    }
-
-    /// The caller of an exchange has left before its answer. False: there is nothing to settle.
-    pub(super) fn leave_exchange(&self, id: u64) -> bool {
-        let settling = self.inbound().leave(id, Instant::now());
-        self.core.wake.notify_one();
-        settling
-    }
-
     /// Moves the data claim without a send. Returns the generation and who held it before.
     pub fn move_claim(&self, to: ClaimMove) -> (u64, Arc<str>) {
         let mut inbound = self.inbound();
@@ -379,7 +193,7 @@ impl TcpSession {
         let mut bytes_written = 0;
         let pumped = outbound.pump(|effect| self.begin(effect), |bytes| bytes_written += bytes);
         if let Pumped::Broken(error) = &pumped {
-            outbound.close(error);
+            outbound.close(&self.core.id, error);
         }
         drop(outbound);
         self.core.count_sent(bytes_written);
@@ -387,6 +201,11 @@ impl TcpSession {
             self.core.note_activity();
         }
         pumped
+    }
+
+    /// The socket is dead: what is queued fails with what it said.
+    pub(super) fn fail_queued(&self, error: &io::Error) {
+        self.outbound().close(&self.core.id, error);
     }
 
     pub(super) fn read_step(&self, socket: &TcpStream) -> ReadStep {
@@ -443,25 +262,17 @@ impl TcpSession {
 
     /// The session ends: nothing is written any more, everything held goes to who should have it.
     pub(super) fn finish(&self, reason: CloseReason) {
-        self.outbound().close(&io::ErrorKind::NotConnected.into());
+        self.outbound().close(&self.core.id, &io::ErrorKind::NotConnected.into());
         self.inbound().finish(reason);
         self.turn.close();
     }
 
-    fn outbound(&self) -> MutexGuard<'_, Outbound> {
+    pub(super) fn outbound(&self) -> MutexGuard<'_, Outbound> {
         self.outbound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn inbound(&self) -> MutexGuard<'_, Inbound> {
+    pub(super) fn inbound(&self) -> MutexGuard<'_, Inbound> {
         self.inbound.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The error a failed job was told, which knows how many items went out, else the given one.
-fn first_error(mut receiver: tokio::sync::oneshot::Receiver<Result<Written, Error>>, other: Error) -> Error {
-    match receiver.try_recv() {
-        Ok(Err(told)) => told,
-        _ => other,
     }
 }
 

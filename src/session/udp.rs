@@ -157,28 +157,34 @@ impl UdpSession {
 pub async fn drive(session: Arc<UdpSession>, socket: Arc<UdpSocket>) -> CloseReason {
     let mut timer = std::pin::pin!(sleep_until(Instant::now()));
     let mut kernel_dropped = 0;
+    let mut deadline = None;
     let reason = loop {
         if let Some(Close::Abort(reason) | Close::Graceful(reason)) = session.core.close_request() {
             break reason;
         }
-        let deadline = session.core.next_deadline();
-        if let Some(deadline) = deadline {
-            timer.as_mut().reset(deadline);
+        if session.core.take_timers_changed() {
+            deadline = session.core.next_deadline();
+            if let Some(deadline) = deadline {
+                timer.as_mut().reset(deadline);
+            }
         }
         tokio::select! {
             biased;
             () = session.core.wake.notified() => {}
             _ = socket.ready(Interest::READABLE) => receive(&session, &socket, &mut kernel_dropped),
-            () = timer.as_mut(), if deadline.is_some() => match session.core.due() {
-                Due::Nothing => {}
-                Due::Inactive(after) => {
-                    session.with_claim(|claim| session.core.emit_timeout(claim.lane(), after));
-                    if session.core.on_timeout() == OnTimeout::Close {
-                        break CloseReason::Timeout;
+            () = timer.as_mut(), if deadline.is_some() => {
+                session.core.timers_changed();
+                match session.core.due() {
+                    Due::Nothing => {}
+                    Due::Inactive(after) => {
+                        session.with_claim(|claim| session.core.emit_timeout(claim.lane(), after));
+                        if session.core.on_timeout() == OnTimeout::Close {
+                            break CloseReason::Timeout;
+                        }
                     }
+                    Due::Orphaned => break CloseReason::Orphaned,
                 }
-                Due::Orphaned => break CloseReason::Orphaned,
-            },
+            }
         }
     };
     session.close_socket();

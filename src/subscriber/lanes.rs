@@ -327,10 +327,9 @@ impl Lanes {
                 lane.bytes -= cost;
                 self.bytes -= cost;
                 let below_half = self.bytes <= self.limits.subscriber_backlog_bytes / 2;
-                if lane.bytes == 0 || (below_half && lane.bytes <= self.limits.session_backlog_bytes / 2) {
-                    if let Some(notify) = &lane.paused {
-                        notify.notify_one();
-                    }
+                let has_room = lane.bytes == 0 || (below_half && lane.bytes <= self.limits.session_backlog_bytes / 2);
+                if has_room && let Some(notify) = &lane.paused {
+                    notify.notify_one();
                 }
                 if was_above_half && below_half {
                     self.signal_paused();

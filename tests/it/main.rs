@@ -1,11 +1,26 @@
 //! The integration tests: one file per promise, against a gateway that runs in this process and is reached over gRPC.
 
-#![allow(clippy::disallowed_methods, reason = "tests play the peers and the clients, with sockets and tasks of their own")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests play the peers and the clients, with sockets and tasks of their own"
+)]
 #![allow(missing_docs, unreachable_pub, reason = "a test binary has no callers")]
 
 mod support;
 
+/// Addresses of both families: dialled, bound, shown, and raced where a name has several.
+mod addresses;
+/// Sends on an Attach stream: written, and answered, in the order of their commands.
+mod attached_sends;
+/// How sessions end: by FIN, by RST, by the peer, by request; and what is still written and delivered then.
+mod closing;
 /// Data and events reach their subscriber in order, at its pace, within bounds.
 mod delivery;
+/// Exchanges: a request and its own answer, one at a time on a session, whatever becomes of their callers.
+mod exchange;
+/// Listeners: what they accept, how they end, and that their port is free then.
+mod listeners;
+/// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.
+mod sends;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;

@@ -41,7 +41,7 @@ fn a_sleeping_stream_of_one_output_does_not_hold_the_credit_of_the_other() {
     let (key, notify) = (session("s"), Arc::new(Notify::new()));
     let lane = backlog.open_lane(key.clone());
     let events = attach(&mut backlog, EVENTS);
-    assert_eq!(ids(&mut backlog, events), []);
+    assert!(ids(&mut backlog, events).is_empty());
     for n in 0..4 {
         backlog.push_data(lane, kilo(&key, n));
     }
@@ -126,7 +126,7 @@ fn a_stream_that_was_idle_for_long_is_not_ended_when_the_backlog_fills_in_a_mome
     let (key, notify) = (session("s"), Arc::new(Notify::new()));
     let lane = backlog.open_lane(key.clone());
     let stream = attach(&mut backlog, Filter::ALL);
-    assert_eq!(ids(&mut backlog, stream), []);
+    assert!(ids(&mut backlog, stream).is_empty());
     let much_later = Instant::now() + Duration::from_secs(3600);
     for n in 0..4 {
         backlog.push_data(lane, kilo(&key, n));

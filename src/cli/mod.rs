@@ -1,0 +1,159 @@
+//! The command line: `serve`, `check` and `settings`.
+//!
+//! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else.
+
+mod logging;
+mod serve;
+mod signals;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Faults, Flags};
+
+/// EX_USAGE of sysexits.h.
+const USAGE: u8 = 64;
+
+/// Raw TCP and UDP sockets for any program, in any language, through gRPC.
+#[derive(Parser)]
+#[command(name = "socket-gateway", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArguments,
+}
+
+const AFTER_HELP: &str = "Without a command: serve. Settings come from the file, the environment (SOCKET_GATEWAY_*) \
+                          and flags; later ones win.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway (what happens without a command as well)
+    Serve(ServeArguments),
+    /// Check a configuration file as a whole, without opening anything
+    Check {
+        /// The file to check; environment and flags play no part
+        file: PathBuf,
+    },
+    /// Print all settings as a table in Markdown
+    Settings,
+}
+
+#[derive(Args)]
+struct ServeArguments {
+    /// Configuration file in TOML [env: SOCKET_GATEWAY_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port of the gRPC server [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// How logs are written: auto, human or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// What is logged, for example debug or info,socket_gateway=debug
+    #[arg(long, value_name = "FILTER")]
+    log_filter: Option<String>,
+    /// Any setting, for example limits.sessions=100; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Why a command failed.
+pub enum Failure {
+    /// The command line is wrong, or asked for help.
+    Usage(clap::Error),
+    /// The configuration is wrong, and nothing was started.
+    Configuration(Faults),
+    /// The file that was to be checked is wrong.
+    Check(Faults),
+    /// Something failed while starting or running.
+    Runtime(anyhow::Error),
+}
+
+/// Runs a command line, the program's name first.
+///
+/// # Errors
+/// Whatever keeps the command from doing what it was asked to; also the help texts, which clap takes for errors.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+    let arguments = Arguments::try_parse_from(arguments).map_err(Failure::Usage)?;
+    match arguments.command {
+        None => serve(arguments.serve),
+        Some(Command::Serve(arguments)) => serve(arguments),
+        Some(Command::Check { file }) => check(&file),
+        Some(Command::Settings) => print(&config::markdown()),
+    }
+}
+
+fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    let config = Config::load(&arguments.into(), &config::environment()).map_err(Failure::Configuration)?;
+    logging::start(&config.log);
+    serve::run(&config).map_err(Failure::Runtime)
+}
+
+fn check(file: &Path) -> Result<(), Failure> {
+    let declared = Config::of_file(file).map_err(Failure::Check)?.declarations;
+    print(&format!(
+        "{}: ok: {}, {}, {}\n",
+        file.display(),
+        count(declared.tcp_listen.len(), "listener"),
+        count(declared.udp_in.len(), "UDP socket"),
+        count(declared.tcp_connect.len(), "connection"),
+    ))
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A reader that has seen enough and went away is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Runtime(error.into())),
+        _ => Ok(()),
+    }
+}
+
+impl From<ServeArguments> for Flags {
+    fn from(arguments: ServeArguments) -> Self {
+        let ServeArguments { config, listen, log_format, log_filter, set } = arguments;
+        let named = [
+            ("--listen", "listen", listen),
+            ("--log-format", "log.format", log_format),
+            ("--log-filter", "log.filter", log_filter),
+        ];
+        let named = named.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?))).collect();
+        Self { file: config, named, set }
+    }
+}
+
+impl Failure {
+    /// Tells what happened and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        // Where nobody can read it, the exit code has to do.
+        match self {
+            Self::Usage(error) => {
+                let _ = error.print();
+                if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+            }
+            Self::Configuration(faults) => {
+                let _ = writeln!(io::stderr(), "{faults}");
+                ExitCode::from(USAGE)
+            }
+            Self::Check(faults) => {
+                let _ = writeln!(io::stderr(), "{faults}");
+                ExitCode::FAILURE
+            }
+            Self::Runtime(error) => {
+                let _ = writeln!(io::stderr(), "socket-gateway: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

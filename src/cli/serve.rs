@@ -1,0 +1,74 @@
+//! `serve`: from a configuration to a running gateway, and to its end.
+
+use std::{io, net::SocketAddr};
+
+use anyhow::{Context, anyhow};
+use tokio_util::sync::CancellationToken;
+
+use super::{logging, signals::Signals};
+use crate::{
+    config::{self, Config},
+    error::io_sentence,
+    gateway::Gateway,
+    server::Server,
+};
+
+/// Serves until a signal.
+pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let result = runtime.block_on(serve(config));
+    // A name lookup may hang in the system's resolver: nobody waits for its answer any more.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let signals = Signals::catch().context("cannot catch signals")?;
+    let gateway = Gateway::new(config.limits.clone());
+    let bound = Server::bind(gateway.clone(), config.listen);
+    let opened = config::open(&gateway, &config.declarations).await;
+    let server = match (bound, opened) {
+        (Ok(server), Ok(())) => server,
+        (bound, opened) => {
+            let address = bound.err().map(|error| cannot_listen(config.listen, &error));
+            let faults = opened.err().map(|faults| faults.to_string());
+            return Err(anyhow!(address.into_iter().chain(faults).collect::<Vec<_>>().join("\n")));
+        }
+    };
+    announce(config, &gateway, server.local_addr());
+    let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+    tokio::select! {
+        ended = server.serve(stop.clone(), kill.clone()) => ended.context("the gRPC server failed")?,
+        never = signals.pass_on(&stop, &kill) => match never {},
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn announce(config: &Config, gateway: &Gateway, address: SocketAddr) {
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(%address, version, instance = %gateway.instance_id, "socket-gateway is ready");
+    if logging::is_human(&config.log) {
+        tracing::info!("try: grpcurl -plaintext {address} list");
+    }
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "there is no authentication yet: whoever reaches this address can open sockets from this machine; \
+             stay on loopback (listen = \"127.0.0.1:50051\"), or let a firewall or proxy decide who comes through"
+        );
+    }
+}
+
+/// What the system said, and what to do about it.
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program, perhaps another socket-gateway, has it: end that, or choose another address with --listen"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with --listen",
+        io::ErrorKind::AddrNotAvailable => "it is no address of this machine: choose another with --listen",
+        _ => "choose another address with --listen",
+    };
+    format!("cannot listen on {address}: {}; {advice}", io_sentence(error))
+}

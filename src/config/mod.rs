@@ -1,0 +1,132 @@
+//! Settings and start-up declarations: read, checked as a whole, and opened.
+//!
+//! Every setting is reached in three ways, and later ones win: file, environment, flags. All of them go through the one table in
+//! `settings`, so none can miss a key. Nothing is opened before everything is found right, and whatever is wrong is told at once,
+//! each fault with its place. Only this room reads the environment.
+
+mod clashes;
+mod declarations;
+mod document;
+mod fault;
+mod fields;
+mod layers;
+mod open;
+mod settings;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    declarations::{Declarations, Declared},
+    fault::{Fault, Faults, Origin},
+    open::open,
+    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
+    sources::{FILE_VARIABLE, Flags, environment},
+};
+use self::{document::Document, layers::Layers};
+use crate::limits::Limits;
+
+/// A gateway's configuration.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the gRPC server listens.
+    pub listen: SocketAddr,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// All bounds.
+    pub limits: Limits,
+    /// What is opened at start.
+    #[serde(skip)]
+    pub declarations: Declarations,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// For whom.
+    pub format: LogFormat,
+    /// A level, or directives for each target.
+    pub filter: String,
+}
+
+/// For whom logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people on a terminal, for machines elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
+            log: LogConfig::default(),
+            limits: Limits::default(),
+            declarations: Declarations::default(),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, filter: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// The configuration from all sources.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn load(flags: &Flags, environment: &[(OsString, OsString)]) -> Result<Self, Faults> {
+        let file = sources::file(flags, environment);
+        Self::build(file.as_deref(), |layers, faults| {
+            sources::give_environment(environment, layers, faults);
+            sources::give_flags(flags, layers, faults);
+        })
+    }
+
+    /// The configuration of a file alone.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn of_file(file: &Path) -> Result<Self, Faults> {
+        Self::build(Some(file), |_, _| ())
+    }
+
+    fn build(file: Option<&Path>, over: impl FnOnce(&mut Layers, &mut Vec<Fault>)) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let mut layers = Layers::default();
+        let document = file.and_then(|file| Document::read(file).map_err(|fault| faults.push(fault)).ok());
+        let table = document.as_ref().map(|document| (document, document.parse(&mut faults)));
+        let broken: Vec<Origin> = faults.iter().map(|fault| fault.origin.clone()).collect();
+        if let Some((document, table)) = &table {
+            sources::give_file(document, table, &mut layers, &mut faults);
+        }
+        over(&mut layers, &mut faults);
+        let mut config = layers.settle(&mut faults);
+        if let Some((document, table)) = &table {
+            config.declarations = declarations::read(document, table, &config.limits, &mut faults);
+        }
+        clashes::check(&config, layers.origin("listen"), &mut faults);
+        // What is found on a broken line is a consequence of it.
+        let consequences = faults.split_off(broken.len());
+        faults.extend(consequences.into_iter().filter(|fault| !broken.contains(&fault.origin)));
+        Faults::check(faults).map(|()| config)
+    }
+}

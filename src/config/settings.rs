@@ -1,0 +1,245 @@
+//! The table of settings: every key with its meaning and what values it may have. File, environment, flags and the README's table
+//! all follow from it.
+//!
+//! The meanings repeat the doc comments of `crate::limits`, which cannot be read at run time; a test asserts that no key is
+//! missing here.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use toml::{Table, Value};
+
+use super::Config;
+use crate::limits::fixed;
+
+/// What the names of all environment variables begin with.
+pub const ENVIRONMENT_PREFIX: &str = "SOCKET_GATEWAY_";
+
+/// No count or size may be larger: far above any use, and low enough that sums and semaphores cannot overflow.
+pub(super) const MOST: i64 = 1 << 40;
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its place in the file: `table.key`.
+    pub key: &'static str,
+    /// What it is for.
+    pub meaning: &'static str,
+    pub(super) rule: Rule,
+}
+
+/// What values a setting may have, besides what its type allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rule {
+    /// Any of its type.
+    Free,
+    /// An address with its port.
+    Address,
+    /// Directives for what is logged.
+    Filter,
+    /// A count or a size.
+    Number { zero: bool, most: i64 },
+    /// A time with its unit.
+    Time { zero: bool, most: Duration },
+}
+
+/// All settings.
+pub const SETTINGS: &[Setting] = &[
+    plain(
+        "listen",
+        Rule::Address,
+        "Address and port of the gRPC server. There is no authentication yet: stay on loopback, or behind \
+         something that asks who calls.",
+    ),
+    plain(
+        "log.format",
+        Rule::Free,
+        "`human` for people, `json` for machines, `auto`: human on a terminal, JSON elsewhere. Logs go to \
+         stderr.",
+    ),
+    plain("log.filter", Rule::Filter, "What is logged: a level, or directives like `info,socket_gateway=debug`."),
+    number(
+        "limits.sessions",
+        "Live sessions (TCP connections and UDP sockets). Each costs a file descriptor and about 3 KiB.",
+    ),
+    number("limits.listeners", "Live TCP listeners."),
+    number("limits.pending_connects", "Connection attempts under way at once."),
+    number(
+        "limits.name_lookups",
+        "Name lookups under way at once. Each blocks a thread for as long as the system's resolver takes.",
+    ),
+    number("limits.subscribers", "Subscribers, with or without streams."),
+    number("limits.streams_per_subscriber", "Streams attached to one subscriber."),
+    number("limits.watchers", "Concurrent `Watch` streams."),
+    number(
+        "limits.subscriber_backlog_bytes",
+        "Undelivered bytes of one subscriber. When reached, its TCP sessions are not read and its oldest \
+         datagrams go.",
+    ),
+    number("limits.session_backlog_bytes", "Undelivered bytes of one session: its share of the backlog."),
+    number(
+        "limits.full_backlog_read_bytes",
+        "What a session with nothing undelivered may still read when its subscriber's backlog is full.",
+    ),
+    number(
+        "limits.subscriber_events",
+        "Undelivered lifecycle events of one subscriber. When reached, its listeners stop accepting and its \
+         connects are refused.",
+    ),
+    number(
+        "limits.subscriber_reports",
+        "Undelivered error and `sent` reports of one subscriber. When reached the oldest go and are counted.",
+    ),
+    number("limits.subscriber_retained_bytes", "Delivered bytes kept so that a plain stream can resume. 0: none.")
+        .or_zero(),
+    number("limits.batch_envelopes", "Envelopes in one message of a stream."),
+    number("limits.batch_bytes", "Payload bytes in one message of a stream (one envelope may exceed it)."),
+    time("limits.stall_timeout", "A stream that takes nothing for this long while the backlog is full is ended."),
+    time(
+        "limits.subscriber_idle_timeout",
+        "A subscriber without streams, sessions and listeners is removed, with its backlog, after this long.",
+    ),
+    time(
+        "limits.orphan_timeout",
+        "Sessions whose opener has no stream, and which no call touches, are closed after this long. 0s: \
+         never.",
+    )
+    .or_zero(),
+    number("limits.payload_bytes", "Payload bytes of one send, line terminators included."),
+    number("limits.payload_items", "Items of one send."),
+    number("limits.send_queue_sends", "Sends of one session that wait for the peer to read."),
+    number(
+        "limits.send_queue_bytes",
+        "Bytes of the sends of one session that wait for the peer to read; one send may always wait.",
+    ),
+    number("limits.turn_waiters", "Callers that wait for the turn of one session."),
+    number("limits.attach_commands", "Commands of one Attach stream that are not answered yet."),
+    number(
+        "limits.attach_send_credit_bytes",
+        "Bytes of unanswered sends of one session on one Attach stream: its send credit.",
+    ),
+    number("limits.line_bytes", "One line, without its end."),
+    number("limits.line_held_lines", "Lines collected for a wait_for."),
+    number("limits.line_held_bytes", "Bytes of lines collected for a wait_for."),
+    number("limits.pattern_bytes", "A wait_for pattern."),
+    number("limits.pattern_compiled_bytes", "A compiled pattern."),
+    number("limits.pattern_nesting", "Nesting of a pattern."),
+    time("limits.connect_timeout", "Default connect timeout; at most 60 s.").at_most(fixed::CONNECT_TIMEOUT),
+    time("limits.exchange_timeout", "Default time of an exchange, its wait for the turn included; at most 10 min.")
+        .at_most(fixed::EXCHANGE_TIMEOUT),
+    time(
+        "limits.settle_timeout",
+        "Default time the turn is kept for the late answer of an exchange that ended unanswered; at most 10 \
+         min. 0s: not kept.",
+    )
+    .at_most(fixed::EXCHANGE_TIMEOUT)
+    .or_zero(),
+    time("limits.close_timeout", "How long a graceful close may take: writing what is queued, and the peer's own end."),
+    number(
+        "limits.socket_receive_buffer_bytes",
+        "SO_RCVBUF of TCP sockets (the kernel doubles it). 0: left to the kernel.",
+    )
+    .or_zero()
+    .fits_the_system(),
+    number(
+        "limits.udp_receive_buffer_bytes",
+        "SO_RCVBUF of UDP sockets (the kernel doubles it). 0: left to the kernel.",
+    )
+    .or_zero()
+    .fits_the_system(),
+    number("limits.listen_backlog", "Connections waiting to be accepted by one listener.").fits_the_system(),
+    number("limits.grpc_connections", "gRPC connections."),
+    number("limits.grpc_streams_per_connection", "Concurrent streams of one gRPC connection."),
+    number("limits.grpc_message_bytes", "One gRPC message to the gateway."),
+    time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface."),
+    time("limits.shutdown_timeout", "How long a graceful stop may take before everything is cut."),
+];
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn environment(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    const fn or_zero(mut self) -> Self {
+        self.rule = match self.rule {
+            Rule::Number { most, .. } => Rule::Number { zero: true, most },
+            Rule::Time { most, .. } => Rule::Time { zero: true, most },
+            other => other,
+        };
+        self
+    }
+
+    const fn at_most(mut self, longest: Duration) -> Self {
+        if let Rule::Time { zero, .. } = self.rule {
+            self.rule = Rule::Time { zero, most: longest };
+        }
+        self
+    }
+
+    /// The system takes these as a C int.
+    const fn fits_the_system(mut self) -> Self {
+        if let Rule::Number { zero, .. } = self.rule {
+            self.rule = Rule::Number { zero, most: i32::MAX as i64 };
+        }
+        self
+    }
+}
+
+const fn plain(key: &'static str, rule: Rule, meaning: &'static str) -> Setting {
+    Setting { key, meaning, rule }
+}
+
+const fn number(key: &'static str, meaning: &'static str) -> Setting {
+    plain(key, Rule::Number { zero: false, most: MOST }, meaning)
+}
+
+const fn time(key: &'static str, meaning: &'static str) -> Setting {
+    plain(key, Rule::Time { zero: false, most: fixed::SESSION_TIMEOUT }, meaning)
+}
+
+/// The setting of this key.
+pub(super) fn setting(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The values of a configuration by key.
+pub(super) fn values(config: &Config) -> BTreeMap<String, Value> {
+    fn walk(prefix: &str, table: Table, into: &mut BTreeMap<String, Value>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+            match value {
+                Value::Table(inner) => walk(&path, inner, into),
+                value => {
+                    into.insert(path, value);
+                }
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk("", Table::try_from(config).expect("a configuration is made of plain values"), &mut found);
+    found
+}
+
+/// All settings as a table in Markdown, for the README.
+pub fn markdown() -> String {
+    let defaults = values(&Config::default());
+    let mut out = String::from("| Setting | Environment variable | Default | Meaning |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let default = shown(setting.key, &defaults[setting.key]);
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "| `{}` | `{}` | {default} | {} |", setting.key, setting.environment(), setting.meaning);
+    }
+    out
+}
+
+fn shown(key: &str, value: &Value) -> String {
+    const UNITS: [(i64, &str); 2] = [(1 << 20, "MiB"), (1 << 10, "KiB")];
+    match value {
+        Value::Integer(bytes) if key.ends_with("_bytes") => UNITS
+            .iter()
+            .find(|(unit, _)| *bytes >= *unit && bytes % unit == 0)
+            .map_or_else(|| format!("`{bytes}`"), |(unit, name)| format!("`{bytes}` ({} {name})", bytes / unit)),
+        Value::String(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    }
+}

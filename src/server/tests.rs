@@ -1,0 +1,40 @@
+//! Tests of the way down.
+
+#![allow(clippy::disallowed_methods, reason = "a test plays the client, which owns its socket")]
+
+use std::{
+    net::{Ipv4Addr, TcpStream},
+    sync::Arc,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Server;
+use crate::{
+    api::{proto, udp_in_spec},
+    gateway::Gateway,
+    limits::Limits,
+};
+
+/// Without connections the gRPC server has nothing to wait for and ends by itself: a race, hence the rounds.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_drained_even_where_no_client_is_connected() {
+    for round in 0..20 {
+        let gateway = Gateway::new(Limits::default());
+        let server = Server::bind(Arc::clone(&gateway), (Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let request = proto::UdpInRequest { host: "127.0.0.1".to_owned(), ..Default::default() };
+        gateway.udp_in(udp_in_spec(request).expect("a good request")).expect("a free port");
+        let stop = CancellationToken::new();
+        let address = server.local_addr();
+        let stopping = async {
+            tokio::task::yield_now().await;
+            stop.cancel();
+            // Keeps `serve` from going on until the gRPC server has let its port go.
+            while TcpStream::connect(address).is_ok() {}
+        };
+        let (ended, ()) = tokio::join!(server.serve(stop.clone(), CancellationToken::new()), stopping);
+        ended.expect("an orderly end");
+        assert!(gateway.registry.is_draining(), "round {round}");
+        assert!(gateway.registry.sessions().is_empty(), "round {round}");
+    }
+}
