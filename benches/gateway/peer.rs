@@ -39,7 +39,7 @@ pub struct Ports {
     pub bytes: SocketAddr,
     /// Sends lines for as long as they are taken.
     pub lines: SocketAddr,
-    /// Told an address and then, again and again, how many more datagrams to send there.
+    /// Told an address, sends datagrams there until the connection ends.
     pub datagrams: SocketAddr,
     /// Told an address and a number, opens as many connections; says so, and holds them until this one ends.
     pub dial: SocketAddr,
@@ -120,11 +120,17 @@ async fn datagrams(stream: TcpStream) -> Result<()> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
     socket.connect(target).await?;
     let datagram = [b'x'; DATAGRAM_BYTES];
-    loop {
-        for _ in 0..control.read_u32().await? {
-            socket.send(&datagram).await?;
+    let flood = async {
+        loop {
+            // Refused where the receiver has gone; the order to stop is on its way.
+            let _ = socket.send(&datagram).await;
         }
+    };
+    tokio::select! {
+        () = flood => {}
+        _ = control.read_u8() => {}
     }
+    Ok(())
 }
 
 async fn dial(stream: TcpStream) -> Result<()> {

@@ -1,10 +1,17 @@
 //! Case 12: connecting and disconnecting, against connecting and closing without a gateway.
+//!
+//! Either way a cycle is over when the peer has ended as well: else connections would pile up unaccepted, and the kernel would
+//! begin to refuse them.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use anyhow::{Result, bail};
 use socket_gateway::api::proto::{Event, TcpConnectRequest, TcpDisconnectRequest};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Semaphore,
+};
 
 use super::{Bench, thousands};
 use crate::{
@@ -21,20 +28,25 @@ pub async fn connect_and_disconnect(bench: &Bench) -> Result<Row> {
     bench.compare(subject, async || sessions(bench).await, async || sockets(bench).await).await
 }
 
-/// A cycle counts when its `disconnected` has arrived.
+/// A cycle is over when its `disconnected` has arrived.
 async fn sessions(bench: &Bench) -> Result<Load> {
     let (mut load, mut sockets, subscriber) = (Load::default(), connect(bench.gateway).await?, fresh_subscriber());
     let (mut stream, done) = (subscribe(&mut sockets, &subscriber).await?, load.counter());
-    load.spawn(async move {
-        while let Some(message) = stream.message().await? {
-            let ended = message.envelopes.iter().filter(|envelope| envelope.event() == Event::Disconnected);
-            done.fetch_add(ended.count() as u64, Ordering::Relaxed);
+    let cycles = Arc::new(Semaphore::new(IN_FLIGHT));
+    load.spawn({
+        let cycles = Arc::clone(&cycles);
+        async move {
+            while let Some(message) = stream.message().await? {
+                let ended = message.envelopes.iter().filter(|envelope| envelope.event() == Event::Disconnected).count();
+                done.fetch_add(ended as u64, Ordering::Relaxed);
+                cycles.add_permits(ended);
+            }
+            bail!("the stream ended")
         }
-        bail!("the stream ended")
     });
     for worker in 0..IN_FLIGHT {
         let sink = bench.ports.sinks[worker % bench.ports.sinks.len()];
-        let (mut sockets, subscriber) = (sockets.clone(), subscriber.clone());
+        let (mut sockets, subscriber, cycles) = (sockets.clone(), subscriber.clone(), Arc::clone(&cycles));
         load.spawn(async move {
             let request = TcpConnectRequest {
                 host: sink.ip().to_string(),
@@ -43,6 +55,7 @@ async fn sessions(bench: &Bench) -> Result<Load> {
                 ..Default::default()
             };
             loop {
+                cycles.acquire().await?.forget();
                 let session_id = sockets.tcp_connect(request.clone()).await?.into_inner().session_id;
                 sockets.tcp_disconnect(TcpDisconnectRequest { session_id, ..Default::default() }).await?;
             }
@@ -57,7 +70,9 @@ async fn sockets(bench: &Bench) -> Result<Load> {
         let (sink, done) = (bench.ports.sinks[worker % bench.ports.sinks.len()], load.counter());
         load.spawn(async move {
             loop {
-                drop(TcpStream::connect(sink).await?);
+                let mut stream = TcpStream::connect(sink).await?;
+                stream.shutdown().await?;
+                stream.read(&mut [0]).await?;
                 done.fetch_add(1, Ordering::Relaxed);
             }
         });
