@@ -6,10 +6,9 @@
 //! without reading its answers is cut off.
 
 use std::{
-    collections::{HashMap, VecDeque},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 use tokio_stream::{Stream, StreamExt};
@@ -17,6 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Status, Streaming};
 
 use super::{
+    answers::Answers,
     gateway_service::send_response,
     parse, parse_udp,
     proto::{self, answer, attach_request::Command},
@@ -26,15 +26,8 @@ use crate::{
     error::{Error, Reason},
     gateway::{DatagramSent, Gateway, Sent, SentOutcome},
     net::host_text,
-    registry::Registry,
     subscriber::{Ack, Batch, Subscriber, Subscription},
 };
-
-/// Sessions whose credit is remembered before it is looked which of them have ended.
-const CREDITS_BEFORE_PRUNING: usize = 64;
-
-/// Answers in one message.
-const ANSWERS_PER_MESSAGE: usize = 512;
 
 pub(super) fn datagram_response(sent: &DatagramSent) -> proto::UdpOutResponse {
     proto::UdpOutResponse {
@@ -79,138 +72,6 @@ pub(super) async fn attach(
         }
     });
     Ok(AttachStream { subscription, format, gateway, answers, last_words: None, _stop: stop.drop_guard() })
-}
-
-/// Answers on their way down, and what the sends of this stream hold.
-#[derive(Default)]
-struct Answers(Mutex<Pending>);
-
-#[derive(Default)]
-struct Pending {
-    ready: VecDeque<proto::Answer>,
-    /// Sessions whose next answer is not known yet.
-    waiting: HashMap<String, InOrder>,
-    /// Commands whose answer is not on the stream yet.
-    open: usize,
-    credits: HashMap<String, Credit>,
-    /// At so many, those of sessions that have ended are forgotten.
-    prune_at: usize,
-    renewed: Vec<String>,
-    waker: Option<Waker>,
-    ended: Option<Error>,
-}
-
-/// The answers of one session, in the order of its commands; the first of them is not known yet.
-#[derive(Default)]
-struct InOrder {
-    first: u64,
-    places: VecDeque<Option<proto::Answer>>,
-}
-
-impl InOrder {
-    fn add(&mut self, answer: Option<proto::Answer>) -> u64 {
-        self.places.push_back(answer);
-        self.first + self.places.len() as u64 - 1
-    }
-}
-
-#[derive(Default)]
-struct Credit {
-    /// Bytes of unanswered sends.
-    outstanding: usize,
-    /// Bytes answered since the stream began.
-    answered: u64,
-    /// What was last told.
-    told: u64,
-}
-
-impl Answers {
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Answers a command, after the earlier ones of its session.
-    fn push(&self, session: &str, correlation_id: u64, result: Result<answer::Result, Error>) {
-        let answer = rendered(correlation_id, result);
-        let mut pending = self.lock();
-        match pending.waiting.get_mut(session) {
-            Some(in_order) => {
-                in_order.add(Some(answer));
-            }
-            None => {
-                pending.ready.push_back(answer);
-                wake(pending);
-            }
-        }
-    }
-
-    /// Keeps the place of an answer that is not known yet.
-    fn keep_place(&self, session: &str) -> u64 {
-        self.lock().waiting.entry(session.to_owned()).or_default().add(None)
-    }
-
-    /// Puts an answer in its place; those behind it that waited for it go with it.
-    fn fill(&self, session: &str, place: u64, correlation_id: u64, result: Result<answer::Result, Error>) {
-        let answer = rendered(correlation_id, result);
-        let mut guard = self.lock();
-        let pending = &mut *guard;
-        let Some(in_order) = pending.waiting.get_mut(session) else { return };
-        if let Some(kept) = in_order.places.get_mut((place - in_order.first) as usize) {
-            *kept = Some(answer);
-        }
-        while let Some(Some(_)) = in_order.places.front() {
-            pending.ready.extend(in_order.places.pop_front().flatten());
-            in_order.first += 1;
-        }
-        if in_order.places.is_empty() {
-            pending.waiting.remove(session);
-        }
-        wake(guard);
-    }
-
-    /// Takes credit for a send; false where it has none left.
-    fn take_credit(&self, session: &str, bytes: usize, most: usize, registry: &Registry) -> bool {
-        let mut pending = self.lock();
-        if pending.credits.len() >= pending.prune_at {
-            pending.credits.retain(|id, credit| credit.outstanding > 0 || registry.session(id).is_ok());
-            pending.prune_at = (2 * pending.credits.len()).max(CREDITS_BEFORE_PRUNING);
-        }
-        let credit = match pending.credits.get_mut(session) {
-            Some(credit) => credit,
-            None => pending.credits.entry(session.to_owned()).or_default(),
-        };
-        let granted = credit.outstanding + bytes <= most;
-        credit.outstanding += if granted { bytes } else { 0 };
-        granted
-    }
-
-    /// Returns a send's credit. It is told once half of it is used; with the last answer of a session that has ended it is
-    /// forgotten, for the id may be used again.
-    fn return_credit(&self, session: &str, bytes: usize, most: usize, ended: bool) {
-        let mut pending = self.lock();
-        let Some(credit) = pending.credits.get_mut(session) else { return };
-        credit.outstanding -= bytes;
-        credit.answered += bytes as u64;
-        if ended && credit.outstanding == 0 {
-            pending.credits.remove(session);
-        } else if credit.answered - credit.told >= (most / 2) as u64 {
-            credit.told = credit.answered;
-            pending.renewed.push(session.to_owned());
-        }
-    }
-}
-
-fn rendered(correlation_id: u64, result: Result<answer::Result, Error>) -> proto::Answer {
-    let result = result.unwrap_or_else(|error| answer::Result::Error(render::command_error(&error)));
-    proto::Answer { correlation_id, result: Some(result) }
-}
-
-fn wake(mut pending: MutexGuard<'_, Pending>) {
-    let waker = pending.waker.take();
-    drop(pending);
-    if let Some(waker) = waker {
-        waker.wake();
-    }
 }
 
 struct Reader {
@@ -357,7 +218,7 @@ impl Stream for AttachStream {
             if let Some(error) = pending.ended.take() {
                 return Poll::Ready(Some(Err(error.into())));
             }
-            ready |= this.take_answers(&mut pending, &mut response);
+            ready |= pending.take(this.gateway.limits.attach_send_credit_bytes, &mut response);
             if !ready && over {
                 return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
             }
@@ -378,18 +239,5 @@ impl AttachStream {
         let envelopes = batch.envelopes.into_iter();
         response.envelopes =
             envelopes.map(|(sequence, envelope)| render::envelope(sequence, envelope, self.format)).collect();
-    }
-
-    fn take_answers(&self, pending: &mut Pending, response: &mut proto::AttachResponse) -> bool {
-        let count = pending.ready.len().min(ANSWERS_PER_MESSAGE);
-        response.answers.extend(pending.ready.drain(..count));
-        pending.open -= count;
-        let credit = self.gateway.limits.attach_send_credit_bytes as u64;
-        for session_id in std::mem::take(&mut pending.renewed) {
-            if let Some(told) = pending.credits.get(&session_id).map(|credit| credit.told) {
-                response.credits.push(proto::SendCredit { session_id, send_limit: told + credit });
-            }
-        }
-        !response.answers.is_empty() || !response.credits.is_empty()
     }
 }
