@@ -28,7 +28,7 @@ pub(super) struct Pending {
     /// Sessions whose next answer is not known yet.
     waiting: HashMap<String, InOrder>,
     /// Commands whose answer is not on the stream yet.
-    pub(super) open: usize,
+    open: usize,
     credits: HashMap<String, Credit>,
     /// At so many, those of sessions that have ended are forgotten.
     prune_at: usize,
@@ -64,6 +64,25 @@ struct Credit {
 impl Answers {
     pub(super) fn lock(&self) -> MutexGuard<'_, Pending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a command; where too many answers are unread, it and the stream end with this error.
+    pub(super) fn admit(&self, most: usize) -> bool {
+        let mut pending = self.lock();
+        let room = pending.open < most;
+        if room {
+            pending.open += 1;
+        } else {
+            let sentence = "this stream has as many unread answers as it may: read them while sending";
+            pending.ended = Some(Error::limit("attach_commands", most, sentence));
+            wake(pending);
+        }
+        room
+    }
+
+    /// A command that is not answered was obeyed.
+    pub(super) fn close_unanswered(&self) {
+        self.lock().open -= 1;
     }
 
     /// Answers a command, after the earlier ones of its session.
@@ -157,7 +176,7 @@ fn rendered(correlation_id: u64, result: Result<answer::Result, Error>) -> proto
     proto::Answer { correlation_id, result: Some(result) }
 }
 
-pub(super) fn wake(mut pending: MutexGuard<'_, Pending>) {
+fn wake(mut pending: MutexGuard<'_, Pending>) {
     let waker = pending.waker.take();
     drop(pending);
     if let Some(waker) = waker {

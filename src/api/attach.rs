@@ -83,27 +83,11 @@ struct Reader {
 impl Reader {
     async fn run(self, mut commands: Streaming<proto::AttachRequest>) {
         while let Some(Ok(request)) = commands.next().await {
-            if !self.admit() {
+            if !self.answers.admit(self.gateway.limits.attach_commands) {
                 return;
             }
             self.obey(request).await;
         }
-    }
-
-    /// Counts a command; false where too many answers are unread.
-    fn admit(&self) -> bool {
-        let most = self.gateway.limits.attach_commands;
-        let mut pending = self.answers.lock();
-        if pending.open < most {
-            pending.open += 1;
-            return true;
-        }
-        let sentence = "this stream has as many unread answers as it may: read them while sending";
-        pending.ended = Some(Error::limit("attach_commands", most, sentence));
-        if let Some(waker) = pending.waker.take() {
-            waker.wake();
-        }
-        false
     }
 
     async fn obey(&self, request: proto::AttachRequest) {
@@ -115,7 +99,7 @@ impl Reader {
                     all: ack.sequence,
                     lanes: ack.sessions.into_iter().map(|ack| (ack.session_id, ack.sequence)).collect(),
                 });
-                self.answers.lock().open -= 1;
+                self.answers.close_unanswered();
                 return;
             }
             Some(Command::TcpSend(send)) => return self.send(id, send).await,
