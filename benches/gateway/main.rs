@@ -59,15 +59,16 @@ fn main() -> Result<()> {
         println!("nothing measured: that is for cargo bench");
         return Ok(());
     }
+    let machine = Machine::look();
     process::raise_descriptor_limit()?;
-    if options.pin {
+    if !options.all_cores {
         process::pin_to_one_core()?;
     }
     let rows = runtime()?.block_on(async {
         let bench = Bench::start(&options).await?;
         cases::run(&bench).await
     })?;
-    let report = Report { machine: Machine::look(), mode: options.mode(), rows };
+    let report = Report { machine, mode: options.mode(), rows };
     println!("{}", report.markdown());
     if let Some(file) = &options.json {
         std::fs::write(file, report.json()?)?;

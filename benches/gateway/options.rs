@@ -15,7 +15,7 @@ pub enum Role {
 #[derive(Parser)]
 #[command(name = "gateway")]
 pub struct Options {
-    /// One or two short rounds: shows that everything works, and roughly how fast
+    /// Short rounds: shows that everything works, and roughly how fast
     #[arg(long)]
     pub short: bool,
     /// Only these cases, for example 1,3,12
@@ -24,9 +24,9 @@ pub struct Options {
     /// Rounds of each case [default: 5, short: 2]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Run everything on one core: compares what the work costs, not how it spreads
+    /// Use all cores; without it everything runs on one, which compares what the work costs, not how it spreads
     #[arg(long)]
-    pub pin: bool,
+    pub all_cores: bool,
     /// Measure this server binary instead of the one just built
     #[arg(long, value_name = "FILE")]
     pub server: Option<PathBuf>,
@@ -63,7 +63,7 @@ impl Options {
     /// How the figures came about, for the report.
     pub fn mode(&self) -> String {
         let length = if self.short { "short" } else { "full" };
-        let cores = if self.pin { "everything on one core" } else { "on all cores" };
+        let cores = if self.all_cores { "on all cores" } else { "everything on one core" };
         format!("{length}, {} rounds, {cores}", self.rounds())
     }
 }

@@ -21,6 +21,12 @@ use crate::{
 /// Sessions that are used, and those there are before others are added.
 const FEW: usize = 10;
 
+/// Sessions of case 9. Fewer would each seem to cost more: what the gateway holds once is shared out among them.
+const IDLE: usize = 9000;
+
+/// Sessions of case 10.
+const MANY: usize = 10_000;
+
 /// What is still being freed settles in this time.
 const SETTLING: Duration = Duration::from_millis(500);
 
@@ -84,7 +90,7 @@ impl Crowd {
 
 /// Case 9: resident memory per idle session.
 pub async fn memory(bench: &Bench) -> Result<Row> {
-    let count = sessions_possible(if bench.short { 1000 } else { 9000 })?;
+    let count = sessions_possible(IDLE)?;
     let mut figures = Vec::new();
     for _ in 0..bench.rounds.min(MEMORY_ROUNDS) {
         let mut crowd = Crowd::gather(bench, FEW).await?;
@@ -100,7 +106,7 @@ pub async fn memory(bench: &Bench) -> Result<Row> {
 
 /// Case 10: the cost of a TcpSend with many sessions open over the cost with few.
 pub async fn cost(bench: &Bench) -> Result<Vec<Row>> {
-    let count = sessions_possible(if bench.short { 2000 } else { 10_000 })? / FEW * FEW;
+    let count = sessions_possible(MANY)? / FEW * FEW;
     let (many, few) = (Crowd::gather(bench, count).await?, Crowd::gather(bench, FEW).await?);
     let cost = |with_many: f64, with_few: f64| with_few / with_many;
 
