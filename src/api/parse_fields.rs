@@ -77,6 +77,13 @@ impl Faults {
     }
 }
 
+/// Whether this can be the name of a subscriber, or empty.
+pub(super) fn is_name(name: &str) -> bool {
+    let mut faults = Faults::default();
+    faults.name("", name);
+    faults.is_empty()
+}
+
 /// A duration as its definition allows it. prost's own conversion overflows on the most negative ones.
 fn span(duration: &prost_types::Duration) -> Option<Duration> {
     let (seconds, nanos) = (u64::try_from(duration.seconds).ok()?, u32::try_from(duration.nanos).ok()?);
