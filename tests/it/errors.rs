@@ -82,8 +82,7 @@ async fn every_reason_reaches_caller_and_events_output_with_code_and_metadata() 
     let failed = sockets.tcp_listen(request).await.map(drop);
     told(seen, events, failed, Code::InvalidArgument, "LISTEN_INVALID", &[]).await;
     let (_, addr) = listening(&mut sockets, listen_anywhere()).await;
-    let request =
-        proto::TcpListenRequest { subscriber: subscriber(), port: addr.port().into(), ..listen_anywhere() };
+    let request = proto::TcpListenRequest { subscriber: subscriber(), port: addr.port().into(), ..listen_anywhere() };
     let failed = sockets.tcp_listen(request).await.map(drop);
     told(seen, events, failed, Code::FailedPrecondition, "SERVER_ERROR", &["host", "port", "errno"]).await;
     let request = proto::TcpListenRequest { subscriber: subscriber(), ..listen_anywhere() };
@@ -182,10 +181,16 @@ async fn a_resume_of_another_gateway_or_another_life_fails_loudly() {
     };
     let mut sockets = gateway.sockets().await;
     let failed = sockets.subscribe(resume("another", &start.epoch)).await.map(drop).expect_err("fails");
-    assert_eq!((failed.code(), crate::support::reason(&failed).0.as_str()), (Code::FailedPrecondition, "INSTANCE_CHANGED"));
+    assert_eq!(
+        (failed.code(), crate::support::reason(&failed).0.as_str()),
+        (Code::FailedPrecondition, "INSTANCE_CHANGED")
+    );
     assert_eq!(crate::support::reason(&failed).1["instanceId"], start.instance_id);
     let failed = sockets.subscribe(resume(&start.instance_id, "another")).await.map(drop).expect_err("fails");
-    assert_eq!((failed.code(), crate::support::reason(&failed).0.as_str()), (Code::FailedPrecondition, "EPOCH_CHANGED"));
+    assert_eq!(
+        (failed.code(), crate::support::reason(&failed).0.as_str()),
+        (Code::FailedPrecondition, "EPOCH_CHANGED")
+    );
     assert_eq!(crate::support::reason(&failed).1["epoch"], start.epoch);
 }
 
