@@ -78,7 +78,7 @@ pub(super) async fn attach(
             stop.run_until_cancelled(reader.run(commands)).await;
         }
     });
-    Ok(AttachStream { subscription, format, gateway, answers, _stop: stop.drop_guard() })
+    Ok(AttachStream { subscription, format, gateway, answers, last_words: None, _stop: stop.drop_guard() })
 }
 
 /// Answers on their way down, and what the sends of this stream hold.
@@ -184,7 +184,8 @@ impl Answers {
         granted
     }
 
-    /// Returns a send's credit. It is told once half of it is used, or with the session's last answer it is forgotten.
+    /// Returns a send's credit. It is told once half of it is used; with the last answer of a session that has ended it is
+    /// forgotten, for the id may be used again.
     fn return_credit(&self, session: &str, bytes: usize, most: usize, ended: bool) {
         let mut pending = self.lock();
         let Some(credit) = pending.credits.get_mut(session) else { return };
@@ -326,6 +327,8 @@ pub struct AttachStream {
     format: PayloadFormat,
     gateway: Arc<Gateway>,
     answers: Arc<Answers>,
+    /// Why the subscription ended: told when every answer is out.
+    last_words: Option<Error>,
     _stop: DropGuard,
 }
 
@@ -335,15 +338,18 @@ impl Stream for AttachStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let mut response = proto::AttachResponse::default();
-        let mut ready = false;
+        let (mut ready, mut over) = (false, false);
         // The start goes first; afterwards answers and envelopes share messages.
         match this.subscription.poll_batch(cx) {
             Poll::Ready(Some(Ok(batch))) => {
                 this.render(batch, &mut response);
                 ready = true;
             }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
-            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                this.last_words = Some(error);
+                over = true;
+            }
+            Poll::Ready(None) => over = true,
             Poll::Pending => {}
         }
         if response.start.is_none() {
@@ -352,6 +358,9 @@ impl Stream for AttachStream {
                 return Poll::Ready(Some(Err(error.into())));
             }
             ready |= this.take_answers(&mut pending, &mut response);
+            if !ready && over {
+                return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
+            }
             if !ready {
                 pending.waker = Some(cx.waker().clone());
             }

@@ -18,6 +18,8 @@ mod bad_input;
 mod claims;
 /// How sessions end: by FIN, by RST, by the peer, by request; and what is still written and delivered then.
 mod closing;
+/// Data and events reach their subscriber in order, at its pace, within bounds.
+mod delivery;
 /// Errors: every reason with its gRPC code and its details, to the caller and on the events output alike.
 mod errors;
 /// Exchanges: a request and its own answer, one at a time on a session, whatever becomes of their callers.

@@ -17,6 +17,8 @@ mod examples;
 mod mail;
 /// Set and get by exchanges.
 mod memcached;
+/// Two gateways with a wire between them.
+mod namespaces;
 /// A pipeline, read back line by line.
 mod redis;
 /// What a stranger finds out with nothing but the address.
