@@ -12,6 +12,8 @@ mod support;
 mod addresses;
 /// Sends on an Attach stream: written, and answered, in the order of their commands.
 mod attached_sends;
+/// Absurd requests and callers that leave: refused with a reason, and nothing stays behind.
+mod bad_input;
 /// The data claim and its wait_for: who gets which line, and what happens to lines when the claim moves or the session ends.
 mod claims;
 /// How sessions end: by FIN, by RST, by the peer, by request; and what is still written and delivered then.
