@@ -16,6 +16,10 @@ impl Faults {
         self.0.push(Violation { field: field.to_owned(), description: description.into() });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Fails with all of them, if there are any.
     pub(super) fn check(self, reason: Reason) -> Result<(), Error> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(reason, self.0)) }

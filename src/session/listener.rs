@@ -1,11 +1,13 @@
 //! A TCP listener: accepts, and survives whatever accepting brings.
 
 use std::{
+    future::poll_fn,
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
@@ -95,7 +97,8 @@ pub async fn accept_loop(
 ) {
     let mut rest = SHORTEST_REST;
     loop {
-        let accepting = async { if may_accept() { Some(socket.accept().await) } else { None } };
+        // Asked again with each wake-up: what was free when the waiting began may be taken by now.
+        let accepting = poll_fn(|cx| if may_accept() { socket.poll_accept(cx).map(Some) } else { Poll::Ready(None) });
         let outcome = tokio::select! {
             biased;
             () = listener.stop.cancelled() => break,

@@ -75,6 +75,20 @@ impl Peer {
         .await
     }
 
+    /// Sends so many bytes of the pattern, as fast as they are taken, then waits for the other side to end.
+    pub async fn floods(bytes: usize) -> Self {
+        Self::serve(move |mut stream| async move {
+            for offset in (0..bytes).step_by(64 * 1024) {
+                let chunk = super::pattern(offset, (bytes - offset).min(64 * 1024));
+                if stream.write_all(&chunk).await.is_err() {
+                    return;
+                }
+            }
+            drain(&mut stream).await;
+        })
+        .await
+    }
+
     /// Hands each connection to the test.
     pub async fn handing_over() -> (Self, tokio::sync::mpsc::Receiver<TcpStream>) {
         let (hand, taken) = tokio::sync::mpsc::channel(64);
