@@ -1,15 +1,12 @@
 //! Two network namespaces joined by one wire, each with a gateway inside.
 
 use std::{
-    env,
-    io::{BufRead, BufReader},
-    process::{self, Command, Stdio},
+    process::{self, Command},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use serde_json::Value;
-
 use super::{
+    binary,
     grpcurl::Grpcurl,
     programs::{Process, command},
 };
@@ -54,17 +51,8 @@ impl Wire {
 
 impl Side {
     fn serve(namespace: Namespace) -> Self {
-        let mut command = namespace.command(env!("CARGO_BIN_EXE_socket-gateway"));
-        command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
-        let mut gateway = Process::start(command.stdin(Stdio::null()).stderr(Stdio::piped()));
-        let mut log = BufReader::new(gateway.child().stderr.take().expect("piped")).lines().map_while(Result::ok);
-        let address = log.by_ref().find_map(|line| {
-            let line: Value = serde_json::from_str(&line).ok()?;
-            line["address"].as_str()?.parse().ok()
-        });
-        // Read on, so that it can always write.
-        std::thread::spawn(move || log.for_each(drop));
-        let grpcurl = Grpcurl::inside(&namespace.0, address.expect("the gateway tells its address"));
+        let (address, gateway) = binary::serve(&mut namespace.command(binary::PATH));
+        let grpcurl = Grpcurl::inside(&namespace.0, address);
         Self { grpcurl, _gateway: gateway, namespace }
     }
 
@@ -100,10 +88,6 @@ impl Namespace {
     fn command(&self, program: &str) -> Command {
         let mut ip = command("ip");
         ip.args(["netns", "exec", &self.0, program]);
-        // Settings of the caller's shell are not the test's.
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SOCKET_GATEWAY_")) {
-            ip.env_remove(name);
-        }
         ip
     }
 
