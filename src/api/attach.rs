@@ -71,7 +71,7 @@ pub(super) async fn attach(
             stop.run_until_cancelled(reader.run(commands)).await;
         }
     });
-    Ok(AttachStream { subscription, format, gateway, answers, last_words: None, _stop: stop.drop_guard() })
+    Ok(AttachStream { subscription, format, gateway, answers, over: false, last_words: None, _stop: stop.drop_guard() })
 }
 
 struct Reader {
@@ -172,7 +172,8 @@ pub struct AttachStream {
     format: PayloadFormat,
     gateway: Arc<Gateway>,
     answers: Arc<Answers>,
-    /// Why the subscription ended: told when every answer is out.
+    /// Nothing but answers goes out any more, then why.
+    over: bool,
     last_words: Option<Error>,
     _stop: DropGuard,
 }
@@ -183,27 +184,25 @@ impl Stream for AttachStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let mut response = proto::AttachResponse::default();
-        let (mut ready, mut over) = (false, false);
+        let mut ready = false;
         // The start goes first; afterwards answers and envelopes share messages.
-        match this.subscription.poll_batch(cx) {
-            Poll::Ready(Some(Ok(batch))) => {
-                this.render(batch, &mut response);
-                ready = true;
+        if !this.over {
+            match this.subscription.poll_batch(cx) {
+                Poll::Ready(Some(Ok(batch))) => {
+                    this.render(batch, &mut response);
+                    ready = true;
+                }
+                Poll::Ready(ended) => (this.over, this.last_words) = (true, ended.and_then(Result::err)),
+                Poll::Pending => {}
             }
-            Poll::Ready(Some(Err(error))) => {
-                this.last_words = Some(error);
-                over = true;
-            }
-            Poll::Ready(None) => over = true,
-            Poll::Pending => {}
         }
         if response.start.is_none() {
             let mut pending = this.answers.lock();
             if let Some(error) = pending.ended.take() {
-                return Poll::Ready(Some(Err(error.into())));
+                (this.over, this.last_words) = (true, Some(error));
             }
             ready |= pending.take(this.gateway.limits.attach_send_credit_bytes, &mut response);
-            if !ready && over {
+            if !ready && this.over {
                 return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
             }
             if !ready {

@@ -10,6 +10,8 @@ mod support;
 
 /// Addresses of both families: dialled, bound, shown, and raced where a name has several.
 mod addresses;
+/// Attach: everything on one stream, which nothing but its end ends.
+mod attach;
 /// Sends on an Attach stream: written, and answered, in the order of their commands.
 mod attached_sends;
 /// Absurd requests and callers that leave: refused with a reason, and nothing stays behind.
