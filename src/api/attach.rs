@@ -130,7 +130,8 @@ impl Reader {
         if !self.answers.take_credit(&session, bytes, most, &self.gateway.registry) {
             let sentence = "this session has as many unanswered bytes on this stream as it may: wait for its answers";
             let refused = Error::limit("attach_send_credit_bytes", most, sentence).with("sessionId", &session);
-            return self.answers.push(&session, correlation_id, Err(refused));
+            // At once: it was not started, and the client should know before it sends more.
+            return self.answers.push("", correlation_id, Err(refused));
         }
         let answers = Arc::clone(&self.answers);
         let (registry, of) = (Arc::clone(&self.gateway.registry), session.clone());
