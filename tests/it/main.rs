@@ -14,7 +14,7 @@ mod addresses;
 mod attach;
 /// Sends on an Attach stream: written, and answered, in the order of their commands.
 mod attached_sends;
-/// Absurd requests and callers that leave: refused with a reason, and nothing stays behind.
+/// Absurd requests: refused with a reason, and nothing stays behind.
 mod bad_input;
 /// The data claim and its wait_for: who gets which line, and what happens to lines when the claim moves or the session ends.
 mod claims;
@@ -26,6 +26,8 @@ mod delivery;
 mod errors;
 /// Exchanges: a request and its own answer, one at a time on a session, whatever becomes of their callers.
 mod exchange;
+/// Callers that leave in the middle of a call, at every moment: nothing stays behind, and the session serves the next.
+mod leaving;
 /// Listeners: what they accept, how they end, and that their port is free then.
 mod listeners;
 /// Request ids: a retry answers with what the first call opened, and a cancelled call goes on.
