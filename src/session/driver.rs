@@ -22,6 +22,9 @@ use crate::{
     net::tcp::{reset_on_close, send_fin},
 };
 
+/// How long the close of an abandoned session waits for the peer's own end.
+const ABANDONED_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Reads of one session before others get their turn on the thread.
 const READS_IN_A_ROW: usize = 8;
 
@@ -120,6 +123,14 @@ pub async fn drive(session: Arc<TcpSession>, socket: Arc<TcpStream>) -> CloseRea
     reason
 }
 
+/// How long a close waits for the peer. One that was inactive, or that nobody cares for, is not waited for long.
+fn patience(reason: CloseReason, close_timeout: Duration) -> Duration {
+    match reason {
+        CloseReason::Timeout | CloseReason::Orphaned => close_timeout.min(ABANDONED_PATIENCE),
+        _ => close_timeout,
+    }
+}
+
 struct Task {
     session: Arc<TcpSession>,
     socket: Arc<TcpStream>,
@@ -211,7 +222,7 @@ impl Task {
                 Some(reason)
             }
             Some(Close::Graceful(reason)) => {
-                let until = Instant::now() + self.session.limits.close_timeout;
+                let until = Instant::now() + patience(reason, self.session.limits.close_timeout);
                 if self.closing.is_none() {
                     self.closing = Some(Closing { reason, until, fin_sent: false });
                     self.session.core.timers_changed();

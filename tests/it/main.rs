@@ -26,6 +26,8 @@ mod delivery;
 mod errors;
 /// Exchanges: a request and its own answer, one at a time on a session, whatever becomes of their callers.
 mod exchange;
+/// A greeting is not missed by an exchange that comes after it.
+mod greetings;
 /// Callers that leave in the middle of a call, at every moment: nothing stays behind, and the session serves the next.
 mod leaving;
 /// Listeners: what they accept, how they end, and that their port is free then.
