@@ -341,6 +341,6 @@ impl Drop for EndListener {
         }
         drop(tables);
         self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.id.clone()));
-        self.listener.emit(Body::Closed);
+        self.listener.close();
     }
 }

@@ -91,8 +91,12 @@ impl Server {
         let result = tokio::select! {
             biased;
             () = stop.cancelled() => None,
+            () = kill.cancelled() => None,
             ended = &mut server => Some(ended),
         };
+        if kill.is_cancelled() {
+            stop.cancel();
+        }
         if result.is_none() {
             let deadline = Instant::now() + limits.shutdown_timeout;
             for service in SERVICES {
@@ -105,7 +109,10 @@ impl Server {
                 let patience = deadline.max(Instant::now() + GOODBYE);
                 tokio::time::timeout_at(patience, &mut server).await
             };
-            let _ = kill.run_until_cancelled(draining).await;
+            if kill.run_until_cancelled(draining).await.is_none() {
+                self.gateway.registry.start_draining();
+                self.gateway.registry.abort_all();
+            }
         }
         streams_ended.cancel();
         server.abort();

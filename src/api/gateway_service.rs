@@ -10,7 +10,9 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    attach, parse, parse_udp,
+    attach, parse,
+    parse_fields::is_name,
+    parse_udp,
     proto::{self, socket_gateway_service_server::SocketGatewayService},
     render::{self, PayloadFormat},
 };
@@ -34,7 +36,10 @@ impl GatewayService {
 
     /// An error as the caller's status; it goes to the named subscriber's events output as well.
     fn fail(&self, error: Error, subscriber: &str, session: &str) -> Status {
-        self.gateway.report(subscriber, Some(session).filter(|id| !id.is_empty()), &error);
+        // A name that no subscriber may have is what the error is about.
+        if is_name(subscriber) {
+            self.gateway.report(subscriber, Some(session).filter(|id| !id.is_empty()), &error);
+        }
         error.into()
     }
 }
@@ -146,9 +151,11 @@ impl SocketGatewayService for GatewayService {
     ) -> Result<Response<proto::TcpUnlistenResponse>, Status> {
         let request = request.into_inner();
         let subscriber = request.subscriber.clone();
-        let closed = parse::unlisten_spec(request)
-            .and_then(|spec| self.gateway.unlisten(&spec))
-            .map_err(|error| self.fail(error, &subscriber, ""))?;
+        let closed = match parse::unlisten_spec(request) {
+            Ok(spec) => self.gateway.unlisten(&spec).await,
+            Err(error) => Err(error),
+        };
+        let closed = closed.map_err(|error| self.fail(error, &subscriber, ""))?;
         Ok(Response::new(proto::TcpUnlistenResponse {
             event: proto::Event::Closed.into(),
             sessions_closing: closed.sessions_closing as u32,

@@ -79,13 +79,15 @@ impl Gateway {
         }
     }
 
-    /// Closes a listener, with its sessions where asked.
+    /// Closes a listener, with its sessions where asked. Its port is free when this is over.
     ///
     /// # Errors
     /// LISTENER_NOT_FOUND.
-    pub fn unlisten(&self, spec: &UnlistenSpec) -> Result<Unlistened, Error> {
+    pub async fn unlisten(&self, spec: &UnlistenSpec) -> Result<Unlistened, Error> {
         let listener = self.registry.listener(&spec.listener_id)?;
         listener.stop();
+        // Only then has it accepted its last session.
+        listener.closed().await;
         let sessions = if spec.close_sessions { self.registry.sessions_of(&listener.id) } else { Vec::new() };
         for session in &sessions {
             session.core().request_close(Close::Graceful(CloseReason::ByRequest));

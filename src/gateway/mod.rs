@@ -133,7 +133,8 @@ impl Gateway {
 
     /// Puts an error a call failed with on its caller's events output as well.
     pub fn report(&self, subscriber: &str, session: Option<&str>, error: &Error) {
-        if error.is_reported() {
+        // A name that is too long is what the error is about: nobody can subscribe to it.
+        if error.is_reported() || subscriber.len() > crate::limits::fixed::NAME_BYTES {
             return;
         }
         // A caller that asks for too many subscribers has this very error as its answer.
@@ -225,6 +226,11 @@ impl Gateway {
             ));
         }
         Ok(())
+    }
+
+    /// Where the `sent` envelope of a send goes: found before anything is written, or a send that is done could fail.
+    fn sent_to(&self, emit_sent: bool, subscriber: &str) -> Result<Option<Arc<Subscriber>>, Error> {
+        emit_sent.then(|| self.subscriber(subscriber)).transpose()
     }
 
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {

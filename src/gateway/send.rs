@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Reason},
     registry::Session,
     session::{self, Answer, Close, ExchangeSpec, Send, Sending, TcpSession, Written},
-    subscriber::LaneKey,
+    subscriber::{LaneKey, Subscriber},
 };
 
 /// A send that is done.
@@ -45,14 +45,20 @@ impl Gateway {
         }
     }
 
-    async fn prepare(&self, session: &Arc<TcpSession>, spec: &mut SendSpec) -> Result<Send, Error> {
+    async fn prepare(
+        &self,
+        session: &Arc<TcpSession>,
+        spec: &mut SendSpec,
+    ) -> Result<(Send, Option<Arc<Subscriber>>), Error> {
+        let sent_to = self.sent_to(spec.emit_sent, &spec.subscriber)?;
         let claim = if spec.subscriber.is_empty() {
             None
         } else {
             let session = Session::Tcp(Arc::clone(session));
             Some(self.claim_move(&spec.subscriber, &spec.wait_for, &session).await?)
         };
-        Ok(Send { items: std::mem::take(&mut spec.items), claim, expected_offset: spec.expected_offset })
+        let items = std::mem::take(&mut spec.items);
+        Ok((Send { items, claim, expected_offset: spec.expected_offset }, sent_to))
     }
 
     /// Sends and waits until the operating system has all of it.
@@ -61,47 +67,48 @@ impl Gateway {
     /// SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, SOCKET_NOT_CONNECTED, WAIT_FOR_INVALID, WRITE_OFFSET_MISMATCH, LIMIT_REACHED.
     pub async fn send(&self, mut spec: SendSpec) -> Result<Sent, Error> {
         let session = self.tcp(&spec.session_id)?;
-        let send = self.prepare(&session, &mut spec).await?;
+        let (send, sent_to) = self.prepare(&session, &mut spec).await?;
         let written = session::send(&session, send).await?;
-        self.sent(&session, &spec, written)
+        Ok(self.sent(&session, &spec, sent_to, written))
     }
 
     /// Starts a send: those started one after the other on a session are written in that order.
     pub async fn start_send(self: &Arc<Self>, mut spec: SendSpec) -> SentOutcome {
         let prepared = match self.tcp(&spec.session_id) {
-            Ok(session) => self.prepare(&session, &mut spec).await.map(|send| (session, send)),
+            Ok(session) => self.prepare(&session, &mut spec).await.map(|prepared| (session, prepared)),
             Err(error) => Err(error),
         };
-        let (session, send) = match prepared {
+        let (session, (send, sent_to)) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return SentOutcome::Done(Err(error)),
         };
         let gateway = Arc::clone(self);
         match session.start_send(send) {
-            Ok(Sending::Done(written)) => SentOutcome::Done(self.sent(&session, &spec, written)),
+            Ok(Sending::Done(written)) => SentOutcome::Done(Ok(self.sent(&session, &spec, sent_to, written))),
             Ok(Sending::Queued(_, written)) => SentOutcome::Waiting(Box::pin(async move {
+                let call = session.core.attend();
                 let written = written.await.unwrap_or_else(|_| Err(session.not_connected()))?;
-                gateway.sent(&session, &spec, written)
+                drop(call);
+                Ok(gateway.sent(&session, &spec, sent_to, written))
             })),
             Ok(Sending::PutOff(put_off)) => SentOutcome::Waiting(Box::pin(async move {
                 let written = session::send_later(&session, put_off).await?;
-                gateway.sent(&session, &spec, written)
+                Ok(gateway.sent(&session, &spec, sent_to, written))
             })),
             Err(error) => SentOutcome::Done(Err(error)),
         }
     }
 
-    fn sent(&self, session: &TcpSession, spec: &SendSpec, written: Written) -> Result<Sent, Error> {
+    fn sent(&self, session: &TcpSession, spec: &SendSpec, sent_to: Option<Arc<Subscriber>>, written: Written) -> Sent {
         if let Some(timeout) = spec.timeout {
             session.core.set_timeout(Some(timeout).filter(|timeout| !timeout.is_zero()));
         }
         let message_id = self.message_id();
-        if spec.emit_sent {
-            let subscriber = self.subscriber(&spec.subscriber)?;
+        if let Some(subscriber) = sent_to {
             let body = Body::Sent { message_id: Arc::clone(&message_id), chunk_count: written.chunk_count };
             session.core.while_alive(|| emit_sent(&subscriber, Some(&session.core.id), body));
         }
-        Ok(Sent { message_id, written })
+        Sent { message_id, written }
     }
 
     /// Sends and waits for the answer.

@@ -42,6 +42,7 @@ pub async fn send(session: &Arc<TcpSession>, send: Send) -> Result<Written, Erro
 /// # Errors
 /// As `TcpSession::start_send`.
 pub async fn send_later(session: &Arc<TcpSession>, PutOff { send, granted }: PutOff) -> Result<Written, Error> {
+    let _call = session.core.attend();
     let turn = granted.await.map_err(|_| session.not_connected())?;
     wait_sent(session, session.start_send_in_turn(send, &turn)?).await
 }
@@ -50,6 +51,7 @@ async fn wait_sent(session: &Arc<TcpSession>, sending: Sending) -> Result<Writte
     match sending {
         Sending::Done(written) => Ok(written),
         Sending::Queued(id, receiver) => {
+            let _call = session.core.attend();
             let guard = CancelSend { session, id };
             let result = receiver.await;
             std::mem::forget(guard);
@@ -75,6 +77,7 @@ impl Drop for CancelSend<'_> {
 /// # Errors
 /// TIMEOUT, SESSION_ENDED, LIMIT_REACHED, FRAME_TOO_LONG, and those of a send.
 pub async fn exchange(session: &Arc<TcpSession>, send: Send, spec: &ExchangeSpec) -> Result<(Written, Answer), Error> {
+    let _call = session.core.attend();
     let late = |phase| timed_out(session.core.id.as_str(), phase);
     let turn = timeout_at(spec.deadline, session.take_turn()).await.map_err(|_| late("turn"))??;
     let Exchanging { sending, id, answer } = session.start_exchange(send, spec, turn)?;
@@ -276,6 +279,8 @@ impl Task {
                     .with("sessionId", &self.session.core.id)
                     .with("limit", "line_bytes")
                     .with("value", too_long.limit);
+                    // Nobody who waited for the turn may begin something on it any more.
+                    self.session.core.request_close(Close::Abort(CloseReason::Error));
                     self.session.fail_exchange(&error);
                     self.session.core.emit_error(error);
                     reset_on_close(&self.socket);

@@ -32,6 +32,8 @@ pub(super) struct Inbound {
     collector: Option<Collector>,
     /// Read, but not framed yet: the holder's credit ended in the middle of a chunk.
     carry: Bytes,
+    /// A line in what was carried over is: the session is about to end.
+    too_long: Option<LineTooLong>,
     /// Kept between calls for its allocation.
     frames: Vec<Frame>,
     /// Nothing more will come.
@@ -41,7 +43,16 @@ pub(super) struct Inbound {
 impl Inbound {
     pub(super) fn new(id: SessionId, line: Option<LineFramer>, claim: DataClaim) -> Self {
         let framer = line.map_or(Framer::Binary { offset: 0 }, Framer::Line);
-        Self { id, framer, claim, collector: None, carry: Bytes::new(), frames: Vec::new(), finished: None }
+        Self {
+            id,
+            framer,
+            claim,
+            collector: None,
+            carry: Bytes::new(),
+            too_long: None,
+            frames: Vec::new(),
+            finished: None,
+        }
     }
 
     pub(super) fn claim(&self) -> &DataClaim {
@@ -61,15 +72,27 @@ impl Inbound {
     }
 
     pub(super) fn has_carry(&self) -> bool {
-        !self.carry.is_empty()
+        !self.carry.is_empty() || self.too_long.is_some()
     }
 
     /// Frames what was carried over.
     pub(super) fn process_carry(&mut self, budget: usize) -> Result<(), LineTooLong> {
+        if let Some(too_long) = self.too_long {
+            return Err(too_long);
+        }
         let carry = mem::take(&mut self.carry);
-        let consumed = self.process(&carry, budget)?;
+        let consumed = self.process(&carry, budget).inspect_err(|too_long| self.too_long = Some(*too_long))?;
         self.carry = carry.slice(consumed..);
         Ok(())
+    }
+
+    /// Frames all that was carried over, whatever the holder's credit; it was read long ago.
+    fn frame_carry(&mut self) {
+        while self.has_carry() {
+            if self.process_carry(usize::MAX / 2).is_err() {
+                return;
+            }
+        }
     }
 
     /// Frames and delivers fresh bytes.
@@ -193,8 +216,11 @@ impl Inbound {
             Some(reason) => return collector.fail(self.ended(reason)),
             None => {}
         }
+        if fresh {
+            self.frame_carry();
+        }
         match &mut self.framer {
-            Framer::Line(framer) if fresh => {
+            Framer::Line(framer) if fresh && self.too_long.is_none() => {
                 let before = framer.finish();
                 self.to_holder(before.into_iter());
             }
@@ -226,11 +252,7 @@ impl Inbound {
     /// The session, or the peer's side of it, ends: everything held is delivered.
     pub(super) fn finish(&mut self, reason: CloseReason) {
         self.finished.get_or_insert(reason);
-        let carry = mem::take(&mut self.carry);
-        let mut rest: &[u8] = &carry;
-        while let Ok(consumed @ 1..) = self.process(rest, usize::MAX / 2) {
-            rest = &rest[consumed..];
-        }
+        self.frame_carry();
         let held = match &mut self.framer {
             Framer::Binary { .. } => None,
             Framer::Line(framer) => framer.finish(),

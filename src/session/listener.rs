@@ -1,11 +1,13 @@
 //! A TCP listener: accepts, and survives whatever accepting brings.
 
 use std::{
+    future::poll_fn,
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
@@ -35,6 +37,7 @@ pub struct Listener {
     lane: Lane,
     accepted: AtomicU64,
     stop: CancellationToken,
+    closed: CancellationToken,
 }
 
 impl Listener {
@@ -48,6 +51,7 @@ impl Listener {
             lane,
             accepted: AtomicU64::new(0),
             stop: CancellationToken::new(),
+            closed: CancellationToken::new(),
         }
     }
 
@@ -70,6 +74,17 @@ impl Listener {
     pub fn stop(&self) {
         self.stop.cancel();
     }
+
+    /// Waits until its socket is closed and its last envelope emitted.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Its last envelope; its socket is closed.
+    pub fn close(&self) {
+        self.emit(Body::Closed);
+        self.closed.cancel();
+    }
 }
 
 /// Accepts until stopped, then closes the socket. `may_accept` is asked before each connection is taken from the kernel's queue;
@@ -82,7 +97,8 @@ pub async fn accept_loop(
 ) {
     let mut rest = SHORTEST_REST;
     loop {
-        let accepting = async { if may_accept() { Some(socket.accept().await) } else { None } };
+        // Asked again with each wake-up: what was free when the waiting began may be taken by now.
+        let accepting = poll_fn(|cx| if may_accept() { socket.poll_accept(cx).map(Some) } else { Poll::Ready(None) });
         let outcome = tokio::select! {
             biased;
             () = listener.stop.cancelled() => break,

@@ -18,6 +18,7 @@ use super::{
     Gap, SubscriberView, Wakes,
     filter::{Ack, Filter, LaneKey},
     lanes::{Class, Lanes},
+    log::{Entry, Fate, Log},
 };
 use crate::{
     envelope::Envelope,
@@ -41,21 +42,14 @@ pub(super) enum Taken {
     Ended(Error),
 }
 
-struct Entry {
-    lane: usize,
-    class: Class,
-    cost: usize,
-    /// The lane keeps it until it is acked.
-    held: bool,
-    envelope: Envelope,
-}
-
 struct StreamState {
     filter: Filter,
     /// Unacked envelopes to deliver again before the log.
     replay: VecDeque<(u64, Envelope)>,
     /// The next sequence to read from the log.
     cursor: u64,
+    /// Before this sequence it takes only what no stream has taken.
+    fresh: u64,
     waker: Option<Waker>,
     /// Since when the sweep has seen it take nothing while the backlog was full. Not since it last took something: it may have
     /// been idle for long when the backlog fills in a moment.
@@ -64,15 +58,27 @@ struct StreamState {
     ended: Option<(Error, bool)>,
 }
 
+impl StreamState {
+    /// Whether it is to be given an entry of the log.
+    fn takes(&self, sequence: u64, entry: &Entry) -> bool {
+        let due = match entry.fate {
+            Fate::Waiting => true,
+            Fate::Taken => sequence >= self.fresh,
+            Fate::Returned => false,
+        };
+        due && self.filter.takes(entry.envelope())
+    }
+
+    /// Whether it still reads: one that was cut off holds nothing any more.
+    fn is_live(&self) -> bool {
+        !matches!(self.ended, Some((_, false)))
+    }
+}
+
 pub(super) struct Backlog {
     limits: Arc<Limits>,
     lanes: Lanes,
-    /// Entry i has sequence `first + i`.
-    log: VecDeque<Entry>,
-    first: u64,
-    /// All before this sequence are passed by every stream.
-    passed: u64,
-    retained_bytes: usize,
+    log: Log,
     streams: Slab<StreamState>,
     last_detached: Instant,
     acknowledged: bool,
@@ -83,10 +89,7 @@ impl Backlog {
         Self {
             lanes: Lanes::new(Arc::clone(&limits)),
             limits,
-            log: VecDeque::new(),
-            first: 1,
-            passed: 1,
-            retained_bytes: 0,
+            log: Log::new(),
             streams: Slab::new(),
             last_detached: now,
             acknowledged: false,
@@ -169,22 +172,31 @@ impl Backlog {
         if let Some(resume) = resume {
             self.check_resume(epoch, resume)?;
         }
-        let next = self.next_sequence();
+        let next = self.log.next_sequence();
         let after = resume.map(|resume| resume.after_sequence);
         let mut replay = VecDeque::new();
-        let (cursor, gap) = if acknowledged {
+        let (fresh, gap) = if acknowledged {
             replay = self.lanes.unacked_after(after.unwrap_or(0));
             (next, None)
         } else {
-            let wanted = after.map_or(next, |after| after + 1);
-            let gap = (wanted < self.first).then(|| Gap { first: wanted, last: self.first - 1 });
-            (wanted.max(self.first), gap)
+            let (wanted, first) = (after.map_or(next, |after| after + 1), self.log.first());
+            let gap = (wanted < first).then(|| Gap { first: wanted, last: first - 1 });
+            (wanted.max(first), gap)
         };
+        let waiting = self.log.first_waiting(fresh, |envelope| !acknowledged && filter.takes(envelope));
+        let cursor = waiting.unwrap_or(fresh);
         let start = replay.front().map_or(cursor, |(sequence, _)| *sequence);
         self.acknowledged |= acknowledged;
         // A plain stream that goes back reads from what is retained; that part holds no credit any more.
-        let index =
-            self.streams.insert(StreamState { filter, replay, cursor, waker: None, stalled_since: None, ended: None });
+        let index = self.streams.insert(StreamState {
+            filter,
+            replay,
+            cursor,
+            fresh,
+            waker: None,
+            stalled_since: None,
+            ended: None,
+        });
         self.renew_demand();
         Ok((index, gap, start))
     }
@@ -197,7 +209,7 @@ impl Backlog {
             )
             .with("epoch", epoch));
         }
-        let next = self.next_sequence();
+        let next = self.log.next_sequence();
         if resume.after_sequence >= next {
             return Err(Error::invalid(
                 Reason::RequestInvalid,
@@ -216,6 +228,7 @@ impl Backlog {
             self.last_detached = now;
         }
         self.renew_demand();
+        self.return_unwanted();
         self.release_passed();
     }
 
@@ -234,20 +247,20 @@ impl Backlog {
                 }
                 continue;
             }
-            if stream.cursor >= self.first + self.log.len() as u64
-                && !Self::pull(&mut self.lanes, &mut self.log, self.first, self.acknowledged)
-            {
+            if stream.cursor >= self.log.next_sequence() && !self.log.pull(&mut self.lanes, self.acknowledged) {
                 break;
             }
-            let entry = &self.log[(stream.cursor - self.first) as usize];
-            if stream.filter.takes(&entry.envelope) {
-                bytes += entry.cost;
-                out.push((stream.cursor, entry.envelope.clone()));
+            let sequence = stream.cursor;
+            let Some(entry) = self.log.get_mut(sequence) else { break };
+            if stream.takes(sequence, entry) {
+                entry.fate = Fate::Taken;
+                bytes += entry.cost();
+                out.push((sequence, entry.envelope().clone()));
             }
             stream.cursor += 1;
         }
         self.release_passed();
-        let last_sequence = self.next_sequence() - 1;
+        let last_sequence = self.log.next_sequence() - 1;
         let stream = &mut self.streams[index];
         stream.stalled_since = None;
         if !out.is_empty() {
@@ -263,64 +276,33 @@ impl Backlog {
         Taken::None { last_sequence }
     }
 
-    /// Moves one envelope from the lanes to the log.
-    fn pull(lanes: &mut Lanes, log: &mut VecDeque<Entry>, first: u64, acknowledged: bool) -> bool {
-        let Some(popped) = lanes.pop() else { return false };
-        if acknowledged {
-            lanes.hold(&popped, first + log.len() as u64);
-        }
-        log.push_back(Entry {
-            lane: popped.lane,
-            class: popped.class,
-            cost: popped.cost,
-            held: acknowledged,
-            envelope: popped.envelope,
-        });
-        true
-    }
-
-    fn next_sequence(&self) -> u64 {
-        self.first + self.log.len() as u64
-    }
-
     /// Lets every stream pass what it does not take: it may not be polled for long, and must not hold the credit of others.
     fn pass_unwanted(&mut self) {
         for (_, stream) in &mut self.streams {
-            let unwanted = |cursor: u64| {
-                let entry = cursor.checked_sub(self.first).and_then(|at| self.log.get(at as usize));
-                entry.is_some_and(|entry| !stream.filter.takes(&entry.envelope))
-            };
-            while unwanted(stream.cursor) {
+            while self.log.get(stream.cursor).is_some_and(|entry| !stream.takes(stream.cursor, entry)) {
                 stream.cursor += 1;
             }
         }
     }
 
+    /// A stream has gone before it took what others left to it: that waits in the lanes for the next one.
+    fn return_unwanted(&mut self) {
+        let live = || self.streams.iter().filter(|(_, stream)| stream.is_live());
+        let wanted = |envelope: &Envelope| live().any(|(_, stream)| stream.filter.takes(envelope));
+        self.log.return_unwanted(&mut self.lanes, wanted);
+    }
+
     /// Returns the credit of what every stream has passed, and keeps it for resuming within bounds.
     fn release_passed(&mut self) {
         self.pass_unwanted();
-        let live = self.streams.iter().filter(|(_, stream)| !matches!(stream.ended, Some((_, false))));
-        let slowest = live.map(|(_, stream)| stream.cursor).min().unwrap_or(u64::MAX).min(self.next_sequence());
-        while self.passed < slowest {
-            let entry = &self.log[(self.passed - self.first) as usize];
-            self.retained_bytes += entry.cost;
-            if !entry.held {
-                self.lanes.release(entry.lane, entry.class, entry.cost);
-            }
-            self.passed += 1;
-        }
+        let live = self.streams.iter().filter(|(_, stream)| stream.is_live());
+        let slowest = live.map(|(_, stream)| stream.cursor).min().unwrap_or(u64::MAX).min(self.log.next_sequence());
         let retain = if self.acknowledged { 0 } else { self.limits.subscriber_retained_bytes };
-        // A stream that resumed far back reads retained entries: those stay until it has passed them.
-        while self.retained_bytes > retain && self.first < self.passed.min(slowest) {
-            if let Some(entry) = self.log.pop_front() {
-                self.retained_bytes -= entry.cost;
-                self.first += 1;
-            }
-        }
+        self.log.pass(slowest, retain, &mut self.lanes);
     }
 
     fn renew_demand(&mut self) {
-        let live = self.streams.iter().filter(|(_, stream)| !matches!(stream.ended, Some((_, false))));
+        let live = self.streams.iter().filter(|(_, stream)| stream.is_live());
         self.lanes.set_demand(live.map(|(_, stream)| stream.filter.clone()).collect());
     }
 
@@ -340,7 +322,7 @@ impl Backlog {
             self.lanes.paused > 0 || self.lanes.bytes >= self.limits.subscriber_backlog_bytes || self.events_full();
         let mut wakes = Wakes::default();
         let mut ended = 0;
-        let next = self.next_sequence();
+        let next = self.log.next_sequence();
         let more = self.lanes.has_ready();
         for (_, stream) in &mut self.streams {
             let behind = more || stream.cursor < next || !stream.replay.is_empty();
@@ -361,16 +343,24 @@ impl Backlog {
         }
         if ended > 0 {
             self.renew_demand();
+            self.return_unwanted();
             self.release_passed();
         }
         (ended, wakes)
+    }
+
+    /// What must be nothing when everything is delivered and closed: lanes, bytes, envelopes, events, reports, paused.
+    #[cfg(test)]
+    pub(super) fn counters(&self) -> [usize; 6] {
+        let lanes = &self.lanes;
+        [lanes.len(), lanes.bytes, lanes.outstanding, lanes.events, lanes.reports(), lanes.paused]
     }
 
     pub(super) fn view(&self, name: Arc<str>, epoch: Arc<str>) -> SubscriberView {
         SubscriberView {
             name,
             epoch,
-            next_sequence: self.next_sequence(),
+            next_sequence: self.log.next_sequence(),
             streams: self.streams.len(),
             backlog_bytes: self.lanes.bytes,
             backlog_envelopes: self.lanes.outstanding,

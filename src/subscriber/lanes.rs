@@ -34,6 +34,7 @@ pub(super) struct Popped {
     pub lane: usize,
     pub class: Class,
     pub cost: usize,
+    stamp: u64,
     pub envelope: Envelope,
 }
 
@@ -63,13 +64,13 @@ impl LaneState {
         (self.wants_events && !self.events.is_empty()) || (self.wants_data && !self.data.is_empty())
     }
 
-    fn pop_wanted(&mut self) -> Option<(Class, Envelope)> {
+    fn pop_wanted(&mut self) -> Option<(u64, Class, Envelope)> {
         let event = self.events.front().filter(|_| self.wants_events).map(|(stamp, ..)| *stamp);
         let data = self.data.front().filter(|_| self.wants_data).map(|(stamp, ..)| *stamp);
         match (event, data) {
-            (Some(event), Some(data)) if event < data => self.events.pop_front().map(|(_, class, e)| (class, e)),
-            (_, Some(_)) => self.data.pop_front().map(|(_, e)| (Class::Data, e)),
-            (Some(_), None) => self.events.pop_front().map(|(_, class, e)| (class, e)),
+            (Some(event), Some(data)) if event < data => self.events.pop_front(),
+            (_, Some(_)) => self.data.pop_front().map(|(stamp, envelope)| (stamp, Class::Data, envelope)),
+            (Some(_), None) => self.events.pop_front(),
             (None, None) => None,
         }
     }
@@ -124,6 +125,18 @@ impl Lanes {
         let index = self.slab.insert((key.clone(), lane));
         self.by_key.insert(key, index);
         index
+    }
+
+    /// How many lanes there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Undelivered reports.
+    #[cfg(test)]
+    pub(super) fn reports(&self) -> usize {
+        self.reports
     }
 
     pub(super) fn close(&mut self, index: usize) {
@@ -271,7 +284,7 @@ impl Lanes {
             let lane = &mut self.slab[index].1;
             let popped = lane.pop_wanted();
             let more = lane.has_wanted();
-            let cost = popped.as_ref().map_or(0, |(_, envelope)| envelope.cost());
+            let cost = popped.as_ref().map_or(0, |(.., envelope)| envelope.cost());
             self.quantum_left = self.quantum_left.saturating_sub(cost);
             if !more || self.quantum_left == 0 {
                 self.quantum_left = QUANTUM;
@@ -282,9 +295,22 @@ impl Lanes {
                 }
             }
             match popped {
-                Some((class, envelope)) => return Some(Popped { lane: index, class, cost, envelope }),
+                Some((stamp, class, envelope)) => return Some(Popped { lane: index, class, cost, stamp, envelope }),
                 None => self.remove_if_done(index),
             }
+        }
+    }
+
+    /// Takes an envelope back that left but was taken by nobody. It never gave its credit back.
+    pub(super) fn put_back(&mut self, popped: &Popped) {
+        let lane = &mut self.slab[popped.lane].1;
+        match popped.class {
+            Class::Data => lane.data.push_front((popped.stamp, popped.envelope.clone())),
+            class => lane.events.push_front((popped.stamp, class, popped.envelope.clone())),
+        }
+        if !lane.in_ready && lane.has_wanted() {
+            lane.in_ready = true;
+            self.ready.push_back(popped.lane);
         }
     }
 

@@ -12,8 +12,11 @@ mod backlog;
 mod filter;
 mod lane;
 mod lanes;
+mod log;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -8,5 +8,31 @@
 
 mod support;
 
+/// Addresses of both families: dialled, bound, shown, and raced where a name has several.
+mod addresses;
+/// Sends on an Attach stream: written, and answered, in the order of their commands.
+mod attached_sends;
+/// Absurd requests and callers that leave: refused with a reason, and nothing stays behind.
+mod bad_input;
+/// The data claim and its wait_for: who gets which line, and what happens to lines when the claim moves or the session ends.
+mod claims;
+/// How sessions end: by FIN, by RST, by the peer, by request; and what is still written and delivered then.
+mod closing;
+/// Data and events reach their subscriber in order, at its pace, within bounds.
+mod delivery;
+/// Errors: every reason with its gRPC code and its details, to the caller and on the events output alike.
+mod errors;
+/// Exchanges: a request and its own answer, one at a time on a session, whatever becomes of their callers.
+mod exchange;
+/// Listeners: what they accept, how they end, and that their port is free then.
+mod listeners;
+/// Request ids: a retry answers with what the first call opened, and a cancelled call goes on.
+mod request_ids;
+/// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.
+mod sends;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
+/// Inactivity and orphan timeouts: when they fire, who is told, and what keeps them from firing.
+mod timeouts;
+/// UDP: datagrams in and out, from the right socket, within the system's rules.
+mod udp;

@@ -11,10 +11,16 @@ mod support;
 
 /// DNS over UDP, asked from the gateway's own socket.
 mod dns;
+/// The programs under `examples/`.
+mod examples;
 /// An SMTP dialogue, up to the queued mail.
 mod mail;
 /// Set and get by exchanges.
 mod memcached;
+/// Two gateways with a wire between them.
+mod namespaces;
+/// The commands of the README and what they print.
+mod readme;
 /// A pipeline, read back line by line.
 mod redis;
 /// What a stranger finds out with nothing but the address.

@@ -1,5 +1,6 @@
 //! A gateway to test, clients to it, peers for it, and patience.
 
+pub mod calls;
 pub mod peers;
 pub mod stream;
 
@@ -159,4 +160,32 @@ pub fn bad_fields(status: &Status) -> Vec<String> {
     let details = status.get_error_details();
     let request = details.bad_request().map(|request| request.field_violations.clone()).unwrap_or_default();
     request.into_iter().map(|violation| violation.field).collect()
+}
+
+/// A send of these bytes.
+pub fn send_bytes(session_id: &str, what: impl Into<Vec<u8>>) -> proto::TcpSendRequest {
+    proto::TcpSendRequest { session_id: session_id.into(), payload: vec![bytes(what)], ..Default::default() }
+}
+
+/// A request to listen on a free port of this host.
+pub fn listen_for(subscriber: &str) -> proto::TcpListenRequest {
+    proto::TcpListenRequest { host: "127.0.0.1".into(), subscriber: subscriber.into(), ..Default::default() }
+}
+
+/// Bytes that tell where in a stream they belong.
+pub fn pattern(offset: usize, len: usize) -> Vec<u8> {
+    (offset..offset + len).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+/// What one session looks like now.
+pub async fn look(sessions: &mut Sessions, session_id: &str) -> proto::Session {
+    let request = proto::GetSessionRequest { session_id: session_id.into() };
+    sessions.get_session(request).await.expect("lives").into_inner().session.expect("is shown")
+}
+
+/// What one subscriber looks like now.
+pub async fn look_at_subscriber(sessions: &mut Sessions, name: &str) -> Option<proto::Subscriber> {
+    let request = proto::ListSubscribersRequest { page_size: 1000, ..Default::default() };
+    let all = sessions.list_subscribers(request).await.expect("lists").into_inner().subscribers;
+    all.into_iter().find(|subscriber| subscriber.name == name)
 }

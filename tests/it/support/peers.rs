@@ -75,6 +75,20 @@ impl Peer {
         .await
     }
 
+    /// Sends so many bytes of the pattern, as fast as they are taken, then waits for the other side to end.
+    pub async fn floods(bytes: usize) -> Self {
+        Self::serve(move |mut stream| async move {
+            for offset in (0..bytes).step_by(64 * 1024) {
+                let chunk = super::pattern(offset, (bytes - offset).min(64 * 1024));
+                if stream.write_all(&chunk).await.is_err() {
+                    return;
+                }
+            }
+            drain(&mut stream).await;
+        })
+        .await
+    }
+
     /// Hands each connection to the test.
     pub async fn handing_over() -> (Self, tokio::sync::mpsc::Receiver<TcpStream>) {
         let (hand, taken) = tokio::sync::mpsc::channel(64);
@@ -100,4 +114,31 @@ pub async fn drain(stream: &mut TcpStream) -> Vec<u8> {
 pub async fn nobody() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     listener.local_addr().expect("an address")
+}
+
+/// A listener whose queue is full: a connection to it gets no answer.
+pub struct Unanswering {
+    pub addr: SocketAddr,
+    _listener: socket2::Socket,
+    _queued: Vec<TcpStream>,
+}
+
+impl Unanswering {
+    pub async fn start() -> Self {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("binds");
+        listener.listen(0).expect("listens");
+        let addr = listener.local_addr().ok().and_then(|addr| addr.as_socket()).expect("an address");
+        let mut queued = Vec::new();
+        let patience = std::time::Duration::from_millis(300);
+        while let Ok(stream) = tokio::time::timeout(patience, TcpStream::connect(addr)).await {
+            queued.push(stream.expect("joins the queue"));
+        }
+        Self { addr, _listener: listener, _queued: queued }
+    }
+}
+
+/// Makes the coming close send RST.
+pub fn reset(stream: TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).expect("lingers");
 }

@@ -98,3 +98,15 @@ pub fn payload(envelope: Envelope) -> Payload {
         other => panic!("not data: {other:?}"),
     }
 }
+
+/// The offset and the bytes of a chunk; None for any other envelope.
+pub fn chunk(envelope: &Envelope) -> Option<(u64, &[u8])> {
+    match &envelope.detail {
+        Some(Detail::Data(data)) => match data.payload.as_ref()? {
+            Payload::Bytes(bytes) => Some((data.offset, bytes)),
+            Payload::Text(text) => Some((data.offset, text.as_bytes())),
+            _ => None,
+        },
+        _ => None,
+    }
+}

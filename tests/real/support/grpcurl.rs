@@ -86,7 +86,7 @@ impl Grpcurl {
     /// A subscription; its start has come.
     pub fn subscribe(&self, request: &Value) -> Envelopes {
         let mut command = self.command(&["-d", &request.to_string()], &[&full("Subscribe")]);
-        let mut process = Process::start(command.stdout(Stdio::piped()));
+        let mut process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
         let output = process.child().stdout.take().expect("piped");
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {

@@ -32,6 +32,14 @@ pub fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not in PATH: run scripts/test, which installs what the tests need"))
 }
 
+/// Cargo builds the examples for `cargo test`, beside the tests.
+pub fn built_example(name: &str) -> PathBuf {
+    let this = env::current_exe().expect("a path");
+    let example = this.ancestors().nth(2).expect("target/PROFILE/deps").join("examples").join(name);
+    assert!(example.is_file(), "{} is not built: run scripts/test, or cargo build --examples", example.display());
+    example
+}
+
 /// A command that finds the tools.
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(tool(name));
@@ -61,7 +69,7 @@ pub struct Process(Child);
 
 impl Process {
     pub fn start(command: &mut Command) -> Self {
-        Self(command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
     pub fn child(&mut self) -> &mut Child {
@@ -98,7 +106,7 @@ impl RealServer {
             let log = folder.path().join("output");
             let output = File::create(&log).expect("a log file");
             let mut command = prepare(folder.path(), port);
-            command.stdout(output.try_clone().expect("a handle")).stderr(output);
+            command.stdin(Stdio::null()).stdout(output.try_clone().expect("a handle")).stderr(output);
             let mut process = Process::start(&mut command);
             let deadline = Instant::now() + PATIENCE;
             loop {
