@@ -31,12 +31,14 @@ mod peer;
 mod process;
 mod report;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
     cases::Bench,
     machine::Machine,
+    measure::Row,
     options::{Options, Role},
     report::Report,
 };
@@ -65,8 +67,10 @@ fn main() -> Result<()> {
         process::pin_to_one_core()?;
     }
     let rows = runtime()?.block_on(async {
-        let bench = Bench::start(&options).await?;
-        cases::run(&bench).await
+        tokio::select! {
+            rows = figures(&options) => rows,
+            stopped = stop_asked() => stopped.and_then(|()| bail!("stopped")),
+        }
     })?;
     let report = Report { machine, mode: options.mode(), rows };
     println!("{}", report.markdown());
@@ -80,6 +84,20 @@ fn main() -> Result<()> {
         report.write_between_markers(file)?;
     }
     Ok(())
+}
+
+async fn figures(options: &Options) -> Result<Vec<Row>> {
+    let bench = Bench::start(options).await?;
+    cases::run(&bench).await
+}
+
+/// A signal must not leave the children behind: their guards have to run.
+async fn stop_asked() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

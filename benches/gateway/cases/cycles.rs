@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use socket_gateway::api::proto::{Event, TcpConnectRequest, TcpDisconnectRequest};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -72,7 +72,7 @@ async fn sockets(bench: &Bench) -> Result<Load> {
             loop {
                 let mut stream = TcpStream::connect(sink).await?;
                 stream.shutdown().await?;
-                stream.read(&mut [0]).await?;
+                ensure!(stream.read(&mut [0]).await? == 0, "a sink has spoken");
                 done.fetch_add(1, Ordering::Relaxed);
             }
         });
