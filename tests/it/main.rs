@@ -24,5 +24,7 @@ mod exchange;
 mod listeners;
 /// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.
 mod sends;
+/// The way down: what is queued is written, everybody is told, and nobody can hold it up for ever.
+mod shutdown;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
