@@ -28,3 +28,5 @@ mod sends;
 mod shutdown;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
+/// What operators see: lists, single sessions, and every change as it happens.
+mod watching;
