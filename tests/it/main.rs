@@ -10,6 +10,8 @@ mod support;
 
 /// Addresses of both families: dialled, bound, shown, and raced where a name has several.
 mod addresses;
+/// Any calls in any order against a simple reference: claims, turns, lives of ids.
+mod any_calls;
 /// Attach: everything on one stream, which nothing but its end ends.
 mod attach;
 /// Sends on an Attach stream: written, and answered, in the order of their commands.
