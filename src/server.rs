@@ -79,24 +79,20 @@ impl Server {
     pub async fn serve(self, stop: CancellationToken, kill: CancellationToken) -> Result<(), tonic::transport::Error> {
         let limits = Arc::clone(&self.gateway.limits);
         let (health, router) = router(&self.gateway);
-        // Connections end when the streams have; until then the sessions wind down.
+        // Connections end when the streams have, and come in until then: while the sessions wind down, health says NOT_SERVING and
+        // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
-        let incoming = incoming(self.listener, &limits, stop.clone());
+        let incoming = incoming(self.listener, &limits, streams_ended.clone());
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
         announce(&health).await;
         let mut server = std::pin::pin!(server);
-        // In this order: without connections the server ends as soon as nothing more comes in, and nothing would be drained.
         let result = tokio::select! {
-            biased;
             () = stop.cancelled() => None,
             () = kill.cancelled() => None,
             ended = &mut server => Some(ended),
         };
-        if kill.is_cancelled() {
-            stop.cancel();
-        }
         if result.is_none() {
             let deadline = Instant::now() + limits.shutdown_timeout;
             for service in SERVICES {

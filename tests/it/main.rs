@@ -10,6 +10,8 @@ mod support;
 
 /// Addresses of both families: dialled, bound, shown, and raced where a name has several.
 mod addresses;
+/// Any calls in any order against a simple reference: claims, turns, lives of ids.
+mod any_calls;
 /// Attach: everything on one stream, which nothing but its end ends.
 mod attach;
 /// Sends on an Attach stream: written, and answered, in the order of their commands.
@@ -36,9 +38,13 @@ mod listeners;
 mod request_ids;
 /// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.
 mod sends;
+/// The way down: what is queued is written, everybody is told, and nobody can hold it up for ever.
+mod shutdown;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
 /// Inactivity and orphan timeouts: when they fire, who is told, and what keeps them from firing.
 mod timeouts;
 /// UDP: datagrams in and out, from the right socket, within the system's rules.
 mod udp;
+/// What operators see: lists, single sessions, and every change as it happens.
+mod watching;

@@ -190,3 +190,12 @@ pub async fn look_at_subscriber(sessions: &mut Sessions, name: &str) -> Option<p
     let all = sessions.list_subscribers(request).await.expect("lists").into_inner().subscribers;
     all.into_iter().find(|subscriber| subscriber.name == name)
 }
+
+impl TestGateway {
+    /// Ends as on a second signal and waits for the end.
+    pub async fn cut_down(mut self) {
+        self.kill.cancel();
+        let serving = self.serving.take().expect("once");
+        within(serving).await.expect("the server ends without a panic");
+    }
+}
