@@ -56,11 +56,10 @@ impl Watching {
     /// Skips to a session that looks like this.
     async fn until_session(&mut self, kind: ChangeKind, id: &str, looks: impl Fn(&Session) -> bool) {
         loop {
-            if let Subject::Session(session) = self.until(kind, id).await {
-                if looks(&session) {
+            if let Subject::Session(session) = self.until(kind, id).await
+                && looks(&session) {
                     return;
                 }
-            }
         }
     }
 }
