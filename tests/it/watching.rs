@@ -57,9 +57,10 @@ impl Watching {
     async fn until_session(&mut self, kind: ChangeKind, id: &str, looks: impl Fn(&Session) -> bool) {
         loop {
             if let Subject::Session(session) = self.until(kind, id).await
-                && looks(&session) {
-                    return;
-                }
+                && looks(&session)
+            {
+                return;
+            }
         }
     }
 }
