@@ -81,7 +81,7 @@ fn main() -> Result<()> {
         std::fs::write(file, chart::draw(&report))?;
     }
     if let Some(file) = &options.markdown {
-        report.write_between_markers(file)?;
+        report.write_between_markers(file, options.svg.as_deref())?;
     }
     Ok(())
 }

@@ -41,12 +41,15 @@ impl Report {
         text
     }
 
-    /// Replaces what stands between the markers of a page.
-    pub fn write_between_markers(&self, file: &Path) -> Result<()> {
+    /// Replaces what stands between the markers of a page; shows the picture where it was drawn beside the page.
+    pub fn write_between_markers(&self, file: &Path, picture: Option<&Path>) -> Result<()> {
         let page = fs::read_to_string(file).with_context(|| file.display().to_string())?;
         let (before, rest) = page.split_once(BEGIN).with_context(|| format!("no line {BEGIN}"))?;
         let (_, after) = rest.split_once(END).with_context(|| format!("no line {END}"))?;
-        Ok(fs::write(file, format!("{before}{BEGIN}\n{}{END}{after}", self.markdown()))?)
+        let beside = picture.filter(|picture| picture.parent() == file.parent()).and_then(Path::file_name);
+        let shown = beside.map(|name| format!("\n![Gateway relative to its bars]({})\n", name.to_string_lossy()));
+        let results = self.markdown() + &shown.unwrap_or_default();
+        Ok(fs::write(file, format!("{before}{BEGIN}\n{results}{END}{after}"))?)
     }
 
     pub fn json(&self) -> Result<String> {
