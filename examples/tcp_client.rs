@@ -17,6 +17,7 @@ use socket_gateway::api::proto::{
     socket_gateway_service_client::SocketGatewayServiceClient,
 };
 use tokio::sync::mpsc;
+use tonic::Status;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -54,12 +55,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
                         line_terminator: LineTerminator::Crlf.into(),
                         ..Default::default()
                     };
-                    sockets.tcp_send(send).await?;
+                    report(sockets.tcp_send(send).await.err());
                 }
                 None => {
                     typing = false;
                     let disconnect = TcpDisconnectRequest { session_id: session_id.clone(), ..Default::default() };
-                    sockets.tcp_disconnect(disconnect).await?;
+                    report(sockets.tcp_disconnect(disconnect).await.err());
                 }
             },
         }
@@ -77,6 +78,13 @@ fn typed_lines() -> mpsc::Receiver<String> {
         }
     });
     typed
+}
+
+/// The peer may end the session at any time: then `disconnected` is on its way, and ends the program.
+fn report(failed: Option<Status>) {
+    if let Some(status) = failed {
+        eprintln!("{}", status.message());
+    }
 }
 
 fn show(envelope: Envelope) -> Event {

@@ -10,7 +10,9 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    attach, parse, parse_udp,
+    attach, parse,
+    parse_fields::is_name,
+    parse_udp,
     proto::{self, socket_gateway_service_server::SocketGatewayService},
     render::{self, PayloadFormat},
 };
@@ -34,7 +36,10 @@ impl GatewayService {
 
     /// An error as the caller's status; it goes to the named subscriber's events output as well.
     fn fail(&self, error: Error, subscriber: &str, session: &str) -> Status {
-        self.gateway.report(subscriber, Some(session).filter(|id| !id.is_empty()), &error);
+        // A name that no subscriber may have is what the error is about.
+        if is_name(subscriber) {
+            self.gateway.report(subscriber, Some(session).filter(|id| !id.is_empty()), &error);
+        }
         error.into()
     }
 }

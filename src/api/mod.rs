@@ -1,5 +1,6 @@
 //! The gRPC face: messages to specs, results to messages, and methods of a few lines.
 
+mod answers;
 mod attach;
 mod gateway_service;
 mod parse;

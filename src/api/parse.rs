@@ -263,6 +263,7 @@ pub(super) fn disconnect_spec(request: proto::TcpDisconnectRequest) -> Result<Di
 pub(super) fn unlisten_spec(request: proto::TcpUnlistenRequest) -> Result<UnlistenSpec, Error> {
     let mut faults = Faults::default();
     required(&mut faults, "listener_id", &request.listener_id);
+    faults.name("subscriber", &request.subscriber);
     faults.check(Reason::RequestInvalid)?;
     Ok(UnlistenSpec { listener_id: request.listener_id, close_sessions: request.close_sessions })
 }

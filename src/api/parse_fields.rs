@@ -16,6 +16,10 @@ impl Faults {
         self.0.push(Violation { field: field.to_owned(), description: description.into() });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Fails with all of them, if there are any.
     pub(super) fn check(self, reason: Reason) -> Result<(), Error> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(reason, self.0)) }
@@ -55,11 +59,10 @@ impl Faults {
         duration: Option<&prost_types::Duration>,
         most: Duration,
     ) -> Option<Duration> {
-        let duration = duration?;
-        match Duration::try_from(*duration) {
-            Ok(duration) if duration <= most => return Some(duration),
-            Ok(_) => self.add(field, format!("is longer than {}", humantime::format_duration(most))),
-            Err(_) => self.add(field, "is negative or out of range: give seconds, for example \"10s\""),
+        match span(duration?) {
+            Some(duration) if duration <= most => return Some(duration),
+            Some(_) => self.add(field, format!("is longer than {}", humantime::format_duration(most))),
+            None => self.add(field, "is negative or out of range: give seconds, for example \"10s\""),
         }
         None
     }
@@ -72,4 +75,17 @@ impl Faults {
         }
         known
     }
+}
+
+/// Whether this can be the name of a subscriber, or empty.
+pub(super) fn is_name(name: &str) -> bool {
+    let mut faults = Faults::default();
+    faults.name("", name);
+    faults.is_empty()
+}
+
+/// A duration as its definition allows it. prost's own conversion overflows on the most negative ones.
+fn span(duration: &prost_types::Duration) -> Option<Duration> {
+    let (seconds, nanos) = (u64::try_from(duration.seconds).ok()?, u32::try_from(duration.nanos).ok()?);
+    (nanos < 1_000_000_000).then(|| Duration::new(seconds, nanos))
 }

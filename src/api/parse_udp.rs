@@ -96,8 +96,7 @@ pub(super) fn datagram_spec(request: proto::UdpOutRequest) -> Result<DatagramSpe
         faults.add("multicast_ttl", format!("{ttl} is out of range: 0 to 255"));
     }
     let multicast_interface = interface(&mut faults, "multicast_interface", &request.multicast_interface);
-    faults.check(Reason::SendInvalid)?;
-    let mut faults = Faults::default();
+    let reason = if faults.is_empty() { Reason::PayloadInvalid } else { Reason::SendInvalid };
     let payload = match request.payload.and_then(|payload| payload.item) {
         Some(Item::Text(text)) => Bytes::from(text),
         Some(Item::Bytes(bytes)) => bytes,
@@ -109,7 +108,7 @@ pub(super) fn datagram_spec(request: proto::UdpOutRequest) -> Result<DatagramSpe
     if payload.len() > fixed::DATAGRAM_BYTES {
         faults.add("payload", format!("has {} bytes, more than {}", payload.len(), fixed::DATAGRAM_BYTES));
     }
-    faults.check(Reason::PayloadInvalid)?;
+    faults.check(reason)?;
     Ok(DatagramSpec {
         host: request.host,
         port,

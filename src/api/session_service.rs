@@ -122,6 +122,9 @@ impl SessionService for SessionsService {
     ) -> Result<Response<proto::ClaimDataResponse>, Status> {
         let request = request.into_inner();
         let mut faults = Faults::default();
+        if request.session_id.is_empty() {
+            faults.add("session_id", "is required");
+        }
         faults.name("subscriber", &request.subscriber);
         if request.subscriber.is_empty() {
             faults.add("subscriber", "is required: who shall get the data");

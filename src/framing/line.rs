@@ -248,7 +248,8 @@ fn first_lines(bytes: &[u8], most: usize) -> &[u8] {
     let window = &bytes[..bytes.len().min(SHARED_COPY_BYTES)];
     let last = memchr2_iter(b'\r', b'\n', window).take(most).last();
     match last.or_else(|| memchr2(b'\r', b'\n', bytes)) {
-        // Of a "\r\n" at most the "\r" is cut off here, and the "\n" is swallowed with the next piece.
+        // Both bytes of a "\r\n", so that the line's frame accounts for its whole end.
+        Some(end) if bytes[end..].starts_with(b"\r\n") => &bytes[..end + 2],
         Some(end) => &bytes[..=end],
         None => bytes,
     }

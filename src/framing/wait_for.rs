@@ -116,7 +116,7 @@ impl Default for PatternLimits {
 
 impl WaitState {
     /// What the groups captured, if the pattern matches this line.
-    pub(super) fn match_line(&self, line: &Bytes) -> Option<Vec<Capture>> {
+    pub fn match_line(&self, line: &Bytes) -> Option<Vec<Capture>> {
         let Compiled { regex, group_names, .. } = &*self.pattern.0;
         // Most lines do not match, and this question allocates nothing.
         if !regex.is_match(line) {

@@ -86,7 +86,9 @@ impl Gateway {
         match session.start_send(send) {
             Ok(Sending::Done(written)) => SentOutcome::Done(Ok(self.sent(&session, &spec, sent_to, written))),
             Ok(Sending::Queued(_, written)) => SentOutcome::Waiting(Box::pin(async move {
+                let call = session.core.attend();
                 let written = written.await.unwrap_or_else(|_| Err(session.not_connected()))?;
+                drop(call);
                 Ok(gateway.sent(&session, &spec, sent_to, written))
             })),
             Ok(Sending::PutOff(put_off)) => SentOutcome::Waiting(Box::pin(async move {

@@ -1,6 +1,11 @@
 //! UdpIn and UdpOut.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -106,7 +111,8 @@ impl Gateway {
             }
             None => {
                 let socket = udp::sender(&to).map_err(|error| failed(&error))?;
-                udp::send(&socket, to, &spec.payload, &spec.options).await.map_err(|error| failed(&error))?
+                let sent = udp::send(&socket, &Mutex::default(), to, &spec.payload, &spec.options).await;
+                sent.map_err(|error| failed(&error))?
             }
         };
         let message_id = self.message_id();

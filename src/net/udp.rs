@@ -4,6 +4,7 @@ use std::{
     io::{self, IoSliceMut},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::AsRawFd,
+    sync::{Mutex, PoisonError},
 };
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt::RxqOvfl};
@@ -108,15 +109,22 @@ fn in_family(socket: &UdpSocket, to: SocketAddr) -> io::Result<SocketAddr> {
     })
 }
 
-/// Sends one datagram, waiting while the socket's own queue is full.
+/// Sends one datagram, waiting while the socket's own queue is full. Callers share the socket and each has its own wishes: they are
+/// set with each datagram, and `one_at_a_time` keeps those of another caller from coming in between.
 ///
 /// # Errors
 /// What the system says.
-pub async fn send(socket: &UdpSocket, to: SocketAddr, payload: &[u8], options: &SendOptions) -> io::Result<usize> {
+pub async fn send(
+    socket: &UdpSocket,
+    one_at_a_time: &Mutex<()>,
+    to: SocketAddr,
+    payload: &[u8],
+    options: &SendOptions,
+) -> io::Result<usize> {
     let target = in_family(socket, to)?;
     socket
         .async_io(Interest::WRITABLE, || {
-            // Set with each datagram: callers share the socket and each has its own wishes.
+            let _held = one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
             apply(&SockRef::from(socket), &to, options)?;
             SockRef::from(socket).send_to(payload, &target.into())
         })

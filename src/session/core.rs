@@ -123,6 +123,8 @@ pub struct Core {
     timeout: AtomicU64,
     active: AtomicU64,
     touched: AtomicU64,
+    /// Calls that wait on it.
+    attending: AtomicU64,
     /// The value of `active` for which the inactivity event was emitted, plus one; 0: none.
     timed_out: AtomicU64,
     timers_changed: AtomicBool,
@@ -155,6 +157,7 @@ impl Core {
             timeout: AtomicU64::new(spec.timeout.map_or(0, millis)),
             active: AtomicU64::new(0),
             touched: AtomicU64::new(0),
+            attending: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
             timers_changed: AtomicBool::new(true),
             received: AtomicU64::new(0),
@@ -304,6 +307,12 @@ impl Core {
         self.touched.store(self.now_ms(), Ordering::Relaxed);
     }
 
+    /// A call waits on the session: it is no orphan until the guard is dropped.
+    pub fn attend(&self) -> Attending<'_> {
+        self.attending.fetch_add(1, Ordering::Relaxed);
+        Attending(self)
+    }
+
     pub(super) fn note_activity(&self) {
         // Without a timeout nobody asks when; the list of sessions shows it, and a clock read costs little beside a system call.
         self.active.store(self.now_ms(), Ordering::Relaxed);
@@ -332,6 +341,7 @@ impl Core {
     fn last_attended(&self) -> Instant {
         let touched = self.opened + Duration::from_millis(self.touched.load(Ordering::Relaxed));
         match self.lifecycle.subscriber().attended() {
+            _ if self.attending.load(Ordering::Relaxed) > 0 => Instant::now(),
             Ok(()) => Instant::now(),
             Err(since) => since.max(touched),
         }
@@ -356,6 +366,17 @@ impl Core {
 
     fn now_ms(&self) -> u64 {
         millis(self.opened.elapsed())
+    }
+}
+
+/// Keeps a session from becoming an orphan.
+#[must_use = "the call is over when it is dropped"]
+pub struct Attending<'a>(&'a Core);
+
+impl Drop for Attending<'_> {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.attending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -22,6 +22,9 @@ use crate::{
     net::tcp::{reset_on_close, send_fin},
 };
 
+/// How long the close of an abandoned session waits for the peer's own end.
+const ABANDONED_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Reads of one session before others get their turn on the thread.
 const READS_IN_A_ROW: usize = 8;
 
@@ -42,6 +45,7 @@ pub async fn send(session: &Arc<TcpSession>, send: Send) -> Result<Written, Erro
 /// # Errors
 /// As `TcpSession::start_send`.
 pub async fn send_later(session: &Arc<TcpSession>, PutOff { send, granted }: PutOff) -> Result<Written, Error> {
+    let _call = session.core.attend();
     let turn = granted.await.map_err(|_| session.not_connected())?;
     wait_sent(session, session.start_send_in_turn(send, &turn)?).await
 }
@@ -50,6 +54,7 @@ async fn wait_sent(session: &Arc<TcpSession>, sending: Sending) -> Result<Writte
     match sending {
         Sending::Done(written) => Ok(written),
         Sending::Queued(id, receiver) => {
+            let _call = session.core.attend();
             let guard = CancelSend { session, id };
             let result = receiver.await;
             std::mem::forget(guard);
@@ -75,6 +80,7 @@ impl Drop for CancelSend<'_> {
 /// # Errors
 /// TIMEOUT, SESSION_ENDED, LIMIT_REACHED, FRAME_TOO_LONG, and those of a send.
 pub async fn exchange(session: &Arc<TcpSession>, send: Send, spec: &ExchangeSpec) -> Result<(Written, Answer), Error> {
+    let _call = session.core.attend();
     let late = |phase| timed_out(session.core.id.as_str(), phase);
     let turn = timeout_at(spec.deadline, session.take_turn()).await.map_err(|_| late("turn"))??;
     let Exchanging { sending, id, answer } = session.start_exchange(send, spec, turn)?;
@@ -115,6 +121,14 @@ pub async fn drive(session: Arc<TcpSession>, socket: Arc<TcpStream>) -> CloseRea
     let reason = task.run().await;
     task.session.finish(reason);
     reason
+}
+
+/// How long a close waits for the peer. One that was inactive, or that nobody cares for, is not waited for long.
+fn patience(reason: CloseReason, close_timeout: Duration) -> Duration {
+    match reason {
+        CloseReason::Timeout | CloseReason::Orphaned => close_timeout.min(ABANDONED_PATIENCE),
+        _ => close_timeout,
+    }
 }
 
 struct Task {
@@ -208,7 +222,7 @@ impl Task {
                 Some(reason)
             }
             Some(Close::Graceful(reason)) => {
-                let until = Instant::now() + self.session.limits.close_timeout;
+                let until = Instant::now() + patience(reason, self.session.limits.close_timeout);
                 if self.closing.is_none() {
                     self.closing = Some(Closing { reason, until, fin_sent: false });
                     self.session.core.timers_changed();
@@ -276,6 +290,8 @@ impl Task {
                     .with("sessionId", &self.session.core.id)
                     .with("limit", "line_bytes")
                     .with("value", too_long.limit);
+                    // Nobody who waited for the turn may begin something on it any more.
+                    self.session.core.request_close(Close::Abort(CloseReason::Error));
                     self.session.fail_exchange(&error);
                     self.session.core.emit_error(error);
                     reset_on_close(&self.socket);

@@ -59,6 +59,8 @@ type Reply = oneshot::Sender<Result<Answer, Error>>;
 pub(super) struct Collector {
     pub(super) id: u64,
     wait: Option<WaitState>,
+    /// Frames that had arrived before it began and are part of its answer.
+    before: Vec<Frame>,
     /// None: it settles.
     reply: Option<Reply>,
     settle: Duration,
@@ -80,7 +82,44 @@ pub(super) enum Took {
 impl Collector {
     pub(super) fn new(id: u64, spec: &ExchangeSpec, reply: Reply, turn: TurnGuard) -> Self {
         let wait = spec.wait_for.as_ref().map(WaitFor::new_state);
-        Self { id, wait, reply: Some(reply), settle: spec.settle, settle_until: None, _turn: turn }
+        let before = Vec::new();
+        Self { id, wait, before, reply: Some(reply), settle: spec.settle, settle_until: None, _turn: turn }
+    }
+
+    /// Begins with frames that arrived earlier and nobody has been given. Returns what is left of them where they complete the
+    /// exchange.
+    pub(super) fn begin_with(&mut self, mut frames: Vec<Frame>) -> Option<Vec<Frame>> {
+        let matching = |frame: &Frame| match &self.wait {
+            None => Some(Vec::new()),
+            Some(wait) => bytes_of(frame).and_then(|line| wait.match_line(line)),
+        };
+        let Some((at, captures)) =
+            frames.iter().enumerate().find_map(|(at, frame)| matching(frame).map(|captures| (at, captures)))
+        else {
+            self.before = frames;
+            return None;
+        };
+        let left = frames.split_off(at + 1);
+        let read_offset = frames[at].next_offset;
+        let (end, matched) = match &self.wait {
+            None => (End::Frame, None),
+            Some(_) => (End::Match, frames.pop().as_ref().and_then(bytes_of).cloned()),
+        };
+        let frames = frames.iter().filter_map(bytes_of).cloned().collect();
+        self.reply(Ok(Answer { end, frames, matched, captures, read_offset }));
+        Some(left)
+    }
+
+    /// What it began with and did not answer with.
+    pub(super) fn take_before(&mut self) -> Vec<Frame> {
+        std::mem::take(&mut self.before)
+    }
+
+    fn with_before(&mut self, frames: Vec<Bytes>) -> Vec<Bytes> {
+        if self.before.is_empty() {
+            return frames;
+        }
+        self.take_before().iter().filter_map(bytes_of).cloned().chain(frames).collect()
     }
 
     pub(super) fn wait_mut(&mut self) -> Option<&mut WaitState> {
@@ -111,7 +150,8 @@ impl Collector {
         let read_offset = frame.next_offset;
         let answer = match frame.content {
             Content::Match { lines, matched, captures } => {
-                Answer { end: End::Match, frames: lines, matched: Some(matched), captures, read_offset }
+                let frames = self.with_before(lines);
+                Answer { end: End::Match, frames, matched: Some(matched), captures, read_offset }
             }
             Content::Chunk(bytes) | Content::Line(bytes) => {
                 Answer { end: End::Frame, frames: vec![bytes], matched: None, captures: Vec::new(), read_offset }
@@ -137,6 +177,7 @@ impl Collector {
             Some(Content::Chunk(bytes) | Content::Line(bytes)) => vec![bytes],
             Some(Content::Match { .. }) | None => Vec::new(),
         };
+        let frames = self.with_before(frames);
         self.reply(Ok(Answer { end: End::PeerClosed, frames, matched: None, captures: Vec::new(), read_offset }));
     }
 
@@ -149,6 +190,13 @@ impl Collector {
             // A caller that has just left misses it; nobody else may have it.
             let _ = reply.send(result);
         }
+    }
+}
+
+fn bytes_of(frame: &Frame) -> Option<&Bytes> {
+    match &frame.content {
+        Content::Chunk(bytes) | Content::Line(bytes) => Some(bytes),
+        Content::Match { .. } | Content::Flushed { .. } => None,
     }
 }
 

@@ -157,9 +157,12 @@ impl Inbound {
                 Took::Stray(stray) => strays.push(stray),
             }
         }
+        // Not part of an answer any more where it goes on without its caller.
+        let before = if complete || !strays.is_empty() { collector.take_before() } else { Vec::new() };
         if complete {
             self.collector = None;
         }
+        self.to_holder(before.into_iter());
         self.to_holder(strays.into_iter());
     }
 
@@ -211,9 +214,15 @@ impl Inbound {
     /// An exchange begins. With `fresh` its answer is what comes from now on: everything before, an unfinished rest included, goes
     /// to the holder of the data claim, or an old prompt would be taken for the answer.
     pub(super) fn start_collecting(&mut self, mut collector: Collector, fresh: bool) {
+        if !fresh && self.begins_with_undelivered(&mut collector) {
+            return;
+        }
         match self.finished {
             Some(CloseReason::PeerClosed) => return collector.peer_closed(None, self.read_offset()),
-            Some(reason) => return collector.fail(self.ended(reason)),
+            Some(reason) => {
+                collector.fail(self.ended(reason));
+                return self.give_back(&mut collector);
+            }
             None => {}
         }
         if fresh {
@@ -229,11 +238,41 @@ impl Inbound {
         self.collector = Some(collector);
     }
 
+    /// A caller that waits for what the peer says by itself means what it has said already as well, as long as nobody has been
+    /// given it: a greeting mostly comes before anybody can ask for it. True: that completes the exchange.
+    fn begins_with_undelivered(&self, collector: &mut Collector) -> bool {
+        let undelivered = self.claim.lane().take_back();
+        let plain = |envelope: &Envelope| match &envelope.body {
+            Body::Data(frame) => matches!(frame.content, Content::Line(_) | Content::Chunk(_)),
+            _ => false,
+        };
+        if !undelivered.iter().all(plain) {
+            // The holder has a pattern of its own: these are its answers.
+            self.claim.lane().push_data(undelivered.into_iter());
+            return false;
+        }
+        let frames = undelivered.into_iter().filter_map(|envelope| match envelope.body {
+            Body::Data(frame) => Some(frame),
+            _ => None,
+        });
+        let left = collector.begin_with(frames.collect());
+        let complete = left.is_some();
+        self.to_holder(left.unwrap_or_default().into_iter());
+        complete
+    }
+
+    /// The exchange has no answer: what it began with goes to the holder, before anything else does.
+    fn give_back(&self, collector: &mut Collector) {
+        self.to_holder(collector.take_before().into_iter());
+    }
+
     /// The exchange's caller has left; the collector settles. False: it is over already.
     pub(super) fn leave(&mut self, id: u64, now: Instant) -> bool {
         match &mut self.collector {
             Some(collector) if collector.id == id => {
                 collector.start_settling(now);
+                let before = collector.take_before();
+                self.to_holder(before.into_iter());
                 true
             }
             _ => false,
@@ -264,6 +303,7 @@ impl Inbound {
             }
             Some(mut exchange) => {
                 exchange.fail(self.ended(reason));
+                self.give_back(&mut exchange);
                 self.to_holder(held.into_iter());
             }
             None => self.to_holder(held.into_iter()),
@@ -287,6 +327,7 @@ impl Inbound {
     pub(super) fn fail_exchange(&mut self, error: &Error) {
         if let Some(mut exchange) = self.collector.take() {
             exchange.fail(error.clone());
+            self.give_back(&mut exchange);
         }
     }
 }

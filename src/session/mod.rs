@@ -17,7 +17,7 @@ mod turn;
 mod udp;
 
 pub use self::{
-    core::{Close, Core, Kind, OnTimeout, SessionSpec, State},
+    core::{Attending, Close, Core, Kind, OnTimeout, SessionSpec, State},
     driver::{drive as drive_tcp, exchange, send, send_later},
     exchange::{Answer, End, ExchangeSpec},
     listener::{Listener, accept_loop},

@@ -112,6 +112,7 @@ impl TcpSession {
         // Set once: a session has one socket in its life.
         let _ = self.ends.set(ends);
         self.outbound().open(socket);
+        self.core.touch();
         self.core.note_activity();
         self.core.changed();
     }

@@ -45,6 +45,7 @@ pub struct UdpSession {
     pub groups: Arc<[String]>,
     utf8: bool,
     socket: Mutex<Option<Arc<UdpSocket>>>,
+    sending: Mutex<()>,
     claim: Mutex<DataClaim>,
     received: AtomicU64,
     sent: AtomicU64,
@@ -67,6 +68,7 @@ impl UdpSession {
             groups,
             utf8,
             socket: Mutex::new(Some(socket)),
+            sending: Mutex::default(),
             claim: Mutex::new(claim),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -103,7 +105,7 @@ impl UdpSession {
                 .with("sessionId", &self.core.id)
                 .with("state", self.state().as_str()));
         };
-        let result = send(&socket, to, payload, options).await;
+        let result = send(&socket, &self.sending, to, payload, options).await;
         if let Ok(bytes) = &result {
             self.core.count_sent(*bytes);
             self.core.note_activity();

@@ -116,6 +116,10 @@ impl Backlog {
         self.lanes.push_report(lane, envelope);
     }
 
+    pub(super) fn take_back(&mut self, lane: usize) -> Vec<Envelope> {
+        self.lanes.take_back(lane)
+    }
+
     pub(super) fn push_datagram(&mut self, lane: usize, envelope: Envelope) -> u64 {
         self.lanes.push_datagram(lane, envelope)
     }

@@ -50,6 +50,11 @@ impl Lane {
         wakes.wake();
     }
 
+    /// Takes back the data that no stream has taken yet.
+    pub fn take_back(&self) -> Vec<Envelope> {
+        self.subscriber.lock().take_back(self.index)
+    }
+
     /// Adds a datagram. Where there is no room the oldest of this lane go, or it goes itself. Returns how many were dropped.
     pub fn push_datagram(&self, envelope: Envelope) -> u64 {
         let mut backlog = self.subscriber.lock();

@@ -236,6 +236,17 @@ impl Lanes {
         dropped
     }
 
+    /// Takes back the data that has not left the lane.
+    pub(super) fn take_back(&mut self, index: usize) -> Vec<Envelope> {
+        let data = std::mem::take(&mut self.slab[index].1.data);
+        data.into_iter()
+            .map(|(_, envelope)| {
+                self.release(index, Class::Data, envelope.cost());
+                envelope
+            })
+            .collect()
+    }
+
     pub(super) fn push_report(&mut self, index: usize, envelope: Envelope) {
         if self.reports < self.limits.subscriber_reports {
             self.push(index, Class::Report, envelope);

@@ -1,6 +1,8 @@
-//! Sends on an Attach stream: written in the order of their commands.
+//! Sends on an Attach stream: written, and answered, in the order of their commands.
 
-use socket_gateway::api::proto::{AttachRequest, AttachResponse, AttachSubscribe, answer, attach_request::Command};
+use socket_gateway::api::proto::{
+    AttachRequest, AttachResponse, AttachSubscribe, TcpSendRequest, answer, attach_request::Command,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -47,17 +49,12 @@ async fn pair(gateway: &TestGateway) -> (Sockets, String, TcpStream) {
     (sockets, id, taken.recv().await.expect("a connection"))
 }
 
-/// Answers come as sends complete; the write offsets tell in which order they were written.
-fn were_written_in_order(answers: &[(u64, answer::Result)]) {
-    let mut written: Vec<_> = answers
-        .iter()
-        .map(|(id, result)| match result {
-            answer::Result::TcpSend(sent) => (*id, sent.write_offset),
-            other => panic!("{id}: {other:?}"),
-        })
-        .collect();
-    written.sort_unstable();
-    assert!(written.iter().map(|(_, offset)| offset).is_sorted(), "{written:?}");
+fn are_in_order(answers: &[(u64, answer::Result)]) {
+    let ids: Vec<_> = answers.iter().map(|(id, _)| *id).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    for (id, result) in answers {
+        assert!(matches!(result, answer::Result::TcpSend(_)), "{id}: {result:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -85,18 +82,17 @@ async fn sends_that_waited_for_the_turn_keep_their_order() {
             within(stream.read_exact(&mut item)).await.expect("an item");
             assert_eq!(item, format!("{at:>3}").as_bytes());
         }
-        were_written_in_order(&answers(&mut down, SENDS).await);
+        are_in_order(&answers(&mut down, SENDS).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sends_that_waited_for_the_peer_are_written_in_their_order() {
+async fn sends_that_waited_for_the_peer_are_answered_in_their_order() {
     let gateway = TestGateway::start().await;
     let (mut sockets, id, mut stream) = pair(&gateway).await;
     let sessions = gateway.sessions().await;
     while session(&mut sessions.clone(), &id).await.queued_send_bytes == 0 {
-        let request =
-            socket_gateway::api::proto::TcpSendRequest { payload: vec![bytes(vec![b'.'; 512 << 10])], ..send(&id, "") };
+        let request = TcpSendRequest { payload: vec![bytes(vec![b'.'; 512 << 10])], ..send(&id, "") };
         let mut sockets = sockets.clone();
         let call = tokio::spawn(async move { sockets.tcp_send(request).await.map(drop) });
         eventually("it is taken or waits", || async {
@@ -118,7 +114,7 @@ async fn sends_that_waited_for_the_peer_are_written_in_their_order() {
     sockets.tcp_disconnect(disconnect(&id)).await.expect("disconnects");
     within(drain(&mut stream)).await;
     drop(stream);
-    were_written_in_order(&answers(&mut down, SENDS).await);
+    are_in_order(&answers(&mut down, SENDS).await);
     drop((commands, down));
     gateway.released().await;
 }
@@ -143,4 +139,50 @@ async fn a_send_that_fails_is_answered_and_the_stream_goes_on() {
     let mut item = [0; 4];
     within(stream.read_exact(&mut item)).await.expect("an item");
     assert_eq!(&item, b"fine");
+}
+
+#[tokio::test]
+async fn the_send_credit_only_grows_whatever_fails_in_between() {
+    let gateway = TestGateway::with(|limits| limits.attach_send_credit_bytes = 1000).await;
+    let (sockets, id, _stream) = pair(&gateway).await;
+    let (commands, mut down) = attach(&sockets).await;
+    let payload = TcpSendRequest { payload: vec![bytes(vec![b'.'; 600])], ..send(&id, "") };
+    let refused = TcpSendRequest { expected_write_offset: Some(1), ..payload.clone() };
+    let mut limit = 1000;
+    for round in 0..5 {
+        order(&commands, 2 * round, Command::TcpSend(payload.clone())).await;
+        let told = loop {
+            let message = within(down.message()).await.expect("goes on").expect("a message");
+            if let Some(credit) = message.credits.first() {
+                break credit.send_limit;
+            }
+        };
+        assert!(told > limit, "{told} after {limit}");
+        limit = told;
+        if round % 2 == 0 {
+            order(&commands, 2 * round + 1, Command::TcpSend(refused.clone())).await;
+            let told = loop {
+                let message = within(down.message()).await.expect("goes on").expect("a message");
+                if message.answers.iter().any(|answer| matches!(answer.result, Some(answer::Result::Error(_)))) {
+                    break message.credits.first().map_or(limit, |credit| credit.send_limit);
+                }
+            };
+            assert!(told >= limit, "{told} after {limit}");
+            limit = told;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_send_beyond_its_credit_is_refused_by_name() {
+    let gateway = TestGateway::with(|limits| limits.attach_send_credit_bytes = 10).await;
+    let (sockets, id, _stream) = pair(&gateway).await;
+    let (commands, mut down) = attach(&sockets).await;
+    order(&commands, 1, Command::TcpSend(send(&id, "eleven char"))).await;
+    let (_, result) = answers(&mut down, 1).await.remove(0);
+    let answer::Result::Error(error) = result else { panic!("{result:?}") };
+    assert_eq!(
+        (error.error_code.as_str(), error.metadata["limit"].as_str()),
+        ("LIMIT_REACHED", "attach_send_credit_bytes")
+    );
 }

@@ -1,16 +1,14 @@
 //! The examples run as programs and print what their headers promise.
 
 use std::{
-    env,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
     process::{Command, Stdio},
     sync::mpsc::{self, Receiver},
 };
 
 use crate::support::{
     PATIENCE, TestGateway,
-    programs::{Process, free_port},
+    programs::{Process, built_example, free_port},
 };
 
 /// An example that runs, and what it prints.
@@ -22,7 +20,7 @@ struct Example {
 
 impl Example {
     fn start(gateway: &TestGateway, name: &'static str, args: &[&str]) -> Self {
-        let mut command = Command::new(built(name));
+        let mut command = Command::new(built_example(name));
         command.args(args).env("GATEWAY", format!("http://{}", gateway.addr));
         let mut process = Process::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let output = process.child().stdout.take().expect("piped");
@@ -55,14 +53,6 @@ impl Example {
         assert!(end.success(), "{} ended with {end} after {lines:?}", self.name);
         lines
     }
-}
-
-/// Cargo builds the examples for `cargo test`, beside the tests.
-fn built(name: &str) -> PathBuf {
-    let this = env::current_exe().expect("a path");
-    let example = this.ancestors().nth(2).expect("target/PROFILE/deps").join("examples").join(name);
-    assert!(example.is_file(), "{} is not built: run scripts/test, or cargo build --examples", example.display());
-    example
 }
 
 #[test]

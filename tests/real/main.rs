@@ -17,6 +17,10 @@ mod examples;
 mod mail;
 /// Set and get by exchanges.
 mod memcached;
+/// Two gateways with a wire between them.
+mod namespaces;
+/// The commands of the README and what they print.
+mod readme;
 /// A pipeline, read back line by line.
 mod redis;
 /// What a stranger finds out with nothing but the address.

@@ -113,3 +113,13 @@ fn content_tells_its_length() {
     assert_eq!(Content::Match { lines: vec![bytes("a")], matched: bytes("xyz"), captures }.len(), 6);
     assert!(line("").is_empty() && !line("a").is_empty());
 }
+
+#[test]
+fn a_frame_accounts_for_both_bytes_of_its_line_end_however_few_frames_are_taken() {
+    let mut framer = LineFramer::new(ROOMY);
+    let mut frames = Vec::new();
+    assert_eq!(framer.push(b"a\r\nb\r\n", None, 1, &mut frames), Ok(3));
+    assert_eq!(framer.push(b"b\r\n", None, 1, &mut frames), Ok(3));
+    let offsets: Vec<_> = frames.iter().map(|frame| (frame.offset, frame.next_offset)).collect();
+    assert_eq!(offsets, [(0, 3), (3, 6)]);
+}

@@ -54,7 +54,7 @@ fn a_resume_after_the_last_or_before_the_first_sequence_is_allowed_and_one_ahead
     assert_eq!((gap, take_all(&mut backlog, stream)), (None, vec![]));
     let (stream, gap, _) = resume(&mut backlog, 0);
     assert_eq!((gap, take_all(&mut backlog, stream).len()), (None, 4));
-    let ahead = backlog.attach(EPOCH, Filter::ALL, Some(&after(5)), false).err().expect("refused");
+    let ahead = backlog.attach(EPOCH, Filter::ALL, Some(&after(5)), false).expect_err("refused");
     assert_eq!(ahead.reason(), Reason::RequestInvalid);
     assert_eq!(ahead.violations()[0].field, "resume.after_sequence");
 }
@@ -63,7 +63,7 @@ fn a_resume_after_the_last_or_before_the_first_sequence_is_allowed_and_one_ahead
 fn a_resume_of_another_epoch_is_refused() {
     let (mut backlog, ..) = broken();
     let other = ResumePoint { epoch: "another".into(), after_sequence: 2 };
-    let refused = backlog.attach(EPOCH, Filter::ALL, Some(&other), false).err().expect("refused");
+    let refused = backlog.attach(EPOCH, Filter::ALL, Some(&other), false).expect_err("refused");
     assert_eq!(refused.reason(), Reason::EpochChanged);
 }
 

@@ -94,7 +94,7 @@ fn every_stream_gets_everything_at_its_own_pace_and_the_slowest_holds_the_credit
 fn a_subscriber_has_only_so_many_streams() {
     let mut backlog = backlog();
     let streams: Vec<usize> = (0..4).map(|_| attach(&mut backlog, Filter::ALL)).collect();
-    let refused = backlog.attach(EPOCH, Filter::ALL, None, false).err().expect("a fifth is refused");
+    let refused = backlog.attach(EPOCH, Filter::ALL, None, false).expect_err("a fifth is refused");
     assert_eq!(refused.reason(), Reason::LimitReached);
     backlog.detach(streams[0], Instant::now());
     attach(&mut backlog, Filter::ALL);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Debug, net::SocketAddr};
 use socket_gateway::api::proto::{self, Envelope, Event, envelope::Detail};
 use tonic::{Code, Response, Status};
 
-use super::{Envelopes, Sessions, Sockets, reason, text};
+use super::{Envelopes, Sessions, Sockets, TestGateway, reason, text};
 
 /// Connects; gives the session.
 pub async fn connected(sockets: &mut Sockets, request: proto::TcpConnectRequest) -> String {
@@ -108,5 +108,17 @@ pub fn line_text(line: proto::Line) -> String {
     match line.content.expect("content") {
         proto::line::Content::Text(text) => text,
         proto::line::Content::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    }
+}
+
+impl TestGateway {
+    /// As `released`; and only subscribers with proper names have come into being.
+    pub async fn left_nothing(&self) {
+        self.released().await;
+        let listed = self.sessions().await.list_subscribers(proto::ListSubscribersRequest::default()).await;
+        for subscriber in listed.expect("lists").into_inner().subscribers {
+            let proper = subscriber.name.len() <= 128 && !subscriber.name.chars().any(char::is_control);
+            assert!(proper, "{:.20}", subscriber.name);
+        }
     }
 }

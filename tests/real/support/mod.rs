@@ -1,6 +1,8 @@
 //! A gateway to test, grpcurl as its client, real servers as its peers, and patience.
 
+pub mod binary;
 pub mod grpcurl;
+pub mod namespaces;
 pub mod programs;
 
 use std::{

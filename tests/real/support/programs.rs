@@ -32,6 +32,14 @@ pub fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not in PATH: run scripts/test, which installs what the tests need"))
 }
 
+/// Cargo builds the examples for `cargo test`, beside the tests.
+pub fn built_example(name: &str) -> PathBuf {
+    let this = env::current_exe().expect("a path");
+    let example = this.ancestors().nth(2).expect("target/PROFILE/deps").join("examples").join(name);
+    assert!(example.is_file(), "{} is not built: run scripts/test, or cargo build --examples", example.display());
+    example
+}
+
 /// A command that finds the tools.
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(tool(name));
