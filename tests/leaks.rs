@@ -36,7 +36,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Envelopes, Sockets, TestGateway, connect_to, disconnect, eventually, listen_for,
+    Sockets, TestGateway, connect_to, disconnect, eventually, listen_for,
     peers::{Peer, drain, nobody},
     reason, send, within,
 };
@@ -88,11 +88,12 @@ impl Lives {
 }
 
 /// Takes everything a subscriber gets, and counts lives.
-fn count_lives(mut stream: Envelopes) -> (tokio::task::JoinHandle<()>, Arc<Lives>) {
+async fn count_lives(mut sockets: Sockets) -> (tokio::task::JoinHandle<()>, Arc<Lives>) {
+    let mut stream = sockets.subscribe(proto::SubscribeRequest::default()).await.expect("subscribes").into_inner();
     let lives = Arc::new(Lives::default());
     let counted = Arc::clone(&lives);
     let task = tokio::spawn(async move {
-        while let Ok(Some(message)) = stream.raw().await {
+        while let Ok(Some(message)) = stream.message().await {
             for envelope in message.envelopes {
                 match envelope.event() {
                     Event::Connecting => counted.begun.fetch_add(1, Ordering::Relaxed),
@@ -181,7 +182,7 @@ fn sessions_that_come_and_go_leave_nothing_behind() {
         let (echo, nowhere) = (Peer::echo().await, nobody().await);
         let mut sockets = gateway.sockets().await;
         let (listener, address) = listening(&mut sockets).await;
-        let (counting, lives) = count_lives(gateway.subscribe("").await);
+        let (counting, lives) = count_lives(sockets.clone()).await;
         // Its queue is full: whoever dials it waits.
         let full = TcpSocket::new_v4().expect("a socket");
         full.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
@@ -311,7 +312,7 @@ fn thousands_of_open_sessions_are_held_and_released_whole() {
         let (peer, mut taken) = Peer::handing_over().await;
         let mut sockets = gateway.sockets().await;
         let (listener, address) = listening(&mut sockets).await;
-        let (counting, lives) = count_lives(gateway.subscribe("").await);
+        let (counting, lives) = count_lives(sockets.clone()).await;
         let before = descriptors();
 
         let mut far = Vec::new();

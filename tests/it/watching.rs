@@ -56,10 +56,9 @@ impl Watching {
     /// Skips to a session that looks like this.
     async fn until_session(&mut self, kind: ChangeKind, id: &str, looks: impl Fn(&Session) -> bool) {
         loop {
-            if let Subject::Session(session) = self.until(kind, id).await {
-                if looks(&session) {
-                    return;
-                }
+            let Subject::Session(session) = self.until(kind, id).await else { panic!("{id} is no session") };
+            if looks(&session) {
+                return;
             }
         }
     }

@@ -48,11 +48,6 @@ impl Envelopes {
         within(self.stream.message()).await
     }
 
-    /// As `message`, but without impatience.
-    pub async fn raw(&mut self) -> Result<Option<proto::SubscribeResponse>, Status> {
-        self.stream.message().await
-    }
-
     /// The next envelope, which must be of this event.
     pub async fn expect(&mut self, event: Event) -> Envelope {
         let envelope = self.next().await;
