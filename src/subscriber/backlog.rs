@@ -17,7 +17,8 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     Gap, SubscriberView, Wakes,
     filter::{Ack, Filter, LaneKey},
-    lanes::{Class, Lanes},
+    lane_state::Class,
+    lanes::Lanes,
     log::{Entry, Fate, Log},
 };
 use crate::{

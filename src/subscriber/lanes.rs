@@ -12,7 +12,10 @@ use std::{
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::filter::{Ack, Filter, LaneKey};
+use super::{
+    filter::{Ack, Filter, LaneKey},
+    lane_state::{Class, LaneState},
+};
 use crate::{
     envelope::{Envelope, ListenerId, SessionId},
     limits::Limits,
@@ -21,14 +24,6 @@ use crate::{
 /// What one lane may deliver before the next one's turn, in cost bytes.
 const QUANTUM: usize = 16 * 1024;
 
-/// How an envelope is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    Data,
-    Event,
-    Report,
-}
-
 /// An envelope that left its lane and still holds credit.
 pub(super) struct Popped {
     pub lane: usize,
@@ -36,44 +31,6 @@ pub(super) struct Popped {
     pub cost: usize,
     stamp: u64,
     pub envelope: Envelope,
-}
-
-#[derive(Default)]
-struct LaneState {
-    events: VecDeque<(u64, Class, Envelope)>,
-    data: VecDeque<(u64, Envelope)>,
-    stamp: u64,
-    /// Unreleased data bytes.
-    bytes: usize,
-    /// Unreleased envelopes.
-    outstanding: usize,
-    handles: usize,
-    /// Set while the session must not read; signalled when it may again.
-    paused: Option<Arc<Notify>>,
-    in_ready: bool,
-    wants_events: bool,
-    wants_data: bool,
-    missing_data: u64,
-    missing_reports: u64,
-    /// Handed out, not acked: sequence, class, cost, envelope.
-    unacked: VecDeque<(u64, Class, usize, Envelope)>,
-}
-
-impl LaneState {
-    fn has_wanted(&self) -> bool {
-        (self.wants_events && !self.events.is_empty()) || (self.wants_data && !self.data.is_empty())
-    }
-
-    fn pop_wanted(&mut self) -> Option<(u64, Class, Envelope)> {
-        let event = self.events.front().filter(|_| self.wants_events).map(|(stamp, ..)| *stamp);
-        let data = self.data.front().filter(|_| self.wants_data).map(|(stamp, ..)| *stamp);
-        match (event, data) {
-            (Some(event), Some(data)) if event < data => self.events.pop_front(),
-            (_, Some(_)) => self.data.pop_front().map(|(stamp, envelope)| (stamp, Class::Data, envelope)),
-            (Some(_), None) => self.events.pop_front(),
-            (None, None) => None,
-        }
-    }
 }
 
 /// All lanes of a backlog.

@@ -11,6 +11,7 @@
 mod backlog;
 mod filter;
 mod lane;
+mod lane_state;
 mod lanes;
 mod log;
 mod stream;
