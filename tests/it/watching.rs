@@ -326,3 +326,14 @@ async fn a_session_is_shown_with_all_there_is_to_know_of_it() {
     drop((far, stream));
     gateway.released().await;
 }
+
+#[tokio::test]
+async fn a_call_for_a_subscriber_that_cannot_be_makes_none() {
+    let gateway = TestGateway::start().await;
+    let mut sockets = gateway.sockets().await;
+    let far_too_long = proto::TcpConnectRequest { subscriber: "x".repeat(1000), ..Default::default() };
+    let refused = sockets.tcp_connect(far_too_long).await.expect_err("no such name");
+    assert!(bad_fields(&refused).contains(&"subscriber".to_owned()));
+    assert!(gateway.gateway.subscribers.is_empty());
+    gateway.released().await;
+}
