@@ -56,9 +56,8 @@ impl Watching {
     /// Skips to a session that looks like this.
     async fn until_session(&mut self, kind: ChangeKind, id: &str, looks: impl Fn(&Session) -> bool) {
         loop {
-            if let Subject::Session(session) = self.until(kind, id).await
-                && looks(&session)
-            {
+            let Subject::Session(session) = self.until(kind, id).await else { panic!("{id} is no session") };
+            if looks(&session) {
                 return;
             }
         }
@@ -325,5 +324,16 @@ async fn a_session_is_shown_with_all_there_is_to_know_of_it() {
     let taker = look_at_subscriber(&mut sessions, "taker").await.expect("exists");
     assert_eq!((taker.streams, taker.epoch, taker.acknowledged), (1, stream.start.epoch.clone(), false));
     drop((far, stream));
+    gateway.released().await;
+}
+
+#[tokio::test]
+async fn a_call_for_a_subscriber_that_cannot_be_makes_none() {
+    let gateway = TestGateway::start().await;
+    let mut sockets = gateway.sockets().await;
+    let far_too_long = proto::TcpConnectRequest { subscriber: "x".repeat(1000), ..Default::default() };
+    let refused = sockets.tcp_connect(far_too_long).await.expect_err("no such name");
+    assert!(bad_fields(&refused).contains(&"subscriber".to_owned()));
+    assert!(gateway.gateway.subscribers.is_empty());
     gateway.released().await;
 }
