@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use prost::Message;
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Status, Streaming};
@@ -18,6 +19,7 @@ use tonic::{Status, Streaming};
 use super::{
     answers::Answers,
     gateway_service::send_response,
+    padding::Padding,
     parse, parse_udp,
     proto::{self, answer, attach_request::Command},
     render::{self, PayloadFormat},
@@ -71,7 +73,15 @@ pub(super) async fn attach(
             stop.run_until_cancelled(reader.run(commands)).await;
         }
     });
-    Ok(AttachStream { subscription, format, gateway, answers, last_words: None, _stop: stop.drop_guard() })
+    Ok(AttachStream {
+        subscription,
+        format,
+        gateway,
+        answers,
+        padding: Padding::new(),
+        last_words: None,
+        _stop: stop.drop_guard(),
+    })
 }
 
 struct Reader {
@@ -174,6 +184,7 @@ pub struct AttachStream {
     answers: Arc<Answers>,
     /// Why the subscription ended: told when every answer is out.
     last_words: Option<Error>,
+    padding: Padding,
     _stop: DropGuard,
 }
 
@@ -210,7 +221,11 @@ impl Stream for AttachStream {
                 pending.waker = Some(cx.waker().clone());
             }
         }
-        if ready { Poll::Ready(Some(Ok(response))) } else { Poll::Pending }
+        if !ready {
+            return Poll::Pending;
+        }
+        response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
+        Poll::Ready(Some(Ok(response)))
     }
 }
 

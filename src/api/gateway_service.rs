@@ -6,11 +6,14 @@ use std::{
     task::{Context, Poll},
 };
 
+use prost::Message;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    attach, parse, parse_udp,
+    attach,
+    padding::Padding,
+    parse, parse_udp,
     proto::{self, socket_gateway_service_server::SocketGatewayService},
     render::{self, PayloadFormat},
 };
@@ -191,7 +194,8 @@ impl SocketGatewayService for GatewayService {
         let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
         let spec = parse::subscribe_spec(request, false)?;
         let subscription = self.gateway.subscribe(spec)?;
-        Ok(Response::new(SubscribeStream { subscription, format, instance_id: self.gateway.instance_id.clone() }))
+        let (instance_id, padding) = (self.gateway.instance_id.clone(), Padding::new());
+        Ok(Response::new(SubscribeStream { subscription, format, instance_id, padding }))
     }
 }
 
@@ -208,6 +212,7 @@ pub struct SubscribeStream {
     subscription: Subscription,
     format: PayloadFormat,
     instance_id: String,
+    padding: Padding,
 }
 
 impl Stream for SubscribeStream {
@@ -216,7 +221,12 @@ impl Stream for SubscribeStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let (format, this) = (self.format, &mut *self);
         this.subscription.poll_batch(cx).map(|next| {
-            next.map(|batch| batch.map(|batch| response(batch, format, &this.instance_id)).map_err(Status::from))
+            let batch = next?;
+            Some(batch.map_err(Status::from).map(|batch| {
+                let mut response = response(batch, format, &this.instance_id);
+                response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
+                response
+            }))
         })
     }
 }
@@ -228,5 +238,6 @@ fn response(batch: Batch, format: PayloadFormat, instance_id: &str) -> proto::Su
         gap: batch.gap.map(render::gap),
         envelopes: envelopes.map(|(sequence, envelope)| render::envelope(sequence, envelope, format)).collect(),
         heartbeat: batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence }),
+        padding: bytes::Bytes::new(),
     }
 }

@@ -28,6 +28,8 @@ mod listeners;
 mod request_ids;
 /// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.
 mod sends;
+/// Readers that fall behind while little things come one at a time are waited for.
+mod slow_readers;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
 /// Inactivity and orphan timeouts: when they fire, who is told, and what keeps them from firing.
