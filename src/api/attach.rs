@@ -11,13 +11,15 @@ use std::{
     task::{Context, Poll},
 };
 
+use prost::Message;
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use super::{
     answers::Answers,
     gateway_service::send_response,
+    padding::Padding,
     parse, parse_udp,
     proto::{self, answer, attach_request::Command},
     render::{self, PayloadFormat},
@@ -44,8 +46,10 @@ pub(super) fn datagram_response(sent: &DatagramSent) -> proto::UdpOutResponse {
 /// REQUEST_INVALID where the first message is no subscription; those of `Gateway::subscribe`.
 pub(super) async fn attach(
     gateway: Arc<Gateway>,
-    mut commands: Streaming<proto::AttachRequest>,
+    request: Request<Streaming<proto::AttachRequest>>,
 ) -> Result<AttachStream, Status> {
+    let padding = Padding::new(request.metadata());
+    let mut commands = request.into_inner();
     let first = commands.message().await?.and_then(|request| request.command);
     let Some(Command::Subscribe(subscribe)) = first else {
         let sentence = "the first message of an Attach stream must be \"subscribe\"";
@@ -71,7 +75,16 @@ pub(super) async fn attach(
             stop.run_until_cancelled(reader.run(commands)).await;
         }
     });
-    Ok(AttachStream { subscription, format, gateway, answers, over: false, last_words: None, _stop: stop.drop_guard() })
+    Ok(AttachStream {
+        subscription,
+        format,
+        gateway,
+        answers,
+        padding,
+        over: false,
+        last_words: None,
+        _stop: stop.drop_guard(),
+    })
 }
 
 struct Reader {
@@ -176,6 +189,7 @@ pub struct AttachStream {
     /// Nothing but answers goes out any more, then why.
     over: bool,
     last_words: Option<Error>,
+    padding: Padding,
     _stop: DropGuard,
 }
 
@@ -210,7 +224,11 @@ impl Stream for AttachStream {
                 pending.waker = Some(cx.waker().clone());
             }
         }
-        if ready { Poll::Ready(Some(Ok(response))) } else { Poll::Pending }
+        if !ready {
+            return Poll::Pending;
+        }
+        response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
+        Poll::Ready(Some(Ok(response)))
     }
 }
 

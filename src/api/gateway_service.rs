@@ -6,11 +6,14 @@ use std::{
     task::{Context, Poll},
 };
 
+use prost::Message;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    attach, parse,
+    attach,
+    padding::Padding,
+    parse,
     parse_fields::is_name,
     parse_udp,
     proto::{self, socket_gateway_service_server::SocketGatewayService},
@@ -103,7 +106,7 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<Streaming<proto::AttachRequest>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        Ok(Response::new(attach::attach(Arc::clone(&self.gateway), request.into_inner()).await?))
+        Ok(Response::new(attach::attach(Arc::clone(&self.gateway), request).await?))
     }
 
     async fn tcp_exchange(
@@ -192,11 +195,13 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<proto::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let padding = Padding::new(request.metadata());
         let request = request.into_inner();
         let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
         let spec = parse::subscribe_spec(request, false)?;
         let subscription = self.gateway.subscribe(spec)?;
-        Ok(Response::new(SubscribeStream { subscription, format, instance_id: self.gateway.instance_id.clone() }))
+        let instance_id = self.gateway.instance_id.clone();
+        Ok(Response::new(SubscribeStream { subscription, format, instance_id, padding }))
     }
 }
 
@@ -213,6 +218,7 @@ pub struct SubscribeStream {
     subscription: Subscription,
     format: PayloadFormat,
     instance_id: String,
+    padding: Padding,
 }
 
 impl Stream for SubscribeStream {
@@ -221,7 +227,12 @@ impl Stream for SubscribeStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let (format, this) = (self.format, &mut *self);
         this.subscription.poll_batch(cx).map(|next| {
-            next.map(|batch| batch.map(|batch| response(batch, format, &this.instance_id)).map_err(Status::from))
+            let batch = next?;
+            Some(batch.map_err(Status::from).map(|batch| {
+                let mut response = response(batch, format, &this.instance_id);
+                response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
+                response
+            }))
         })
     }
 }
@@ -233,5 +244,6 @@ fn response(batch: Batch, format: PayloadFormat, instance_id: &str) -> proto::Su
         gap: batch.gap.map(render::gap),
         envelopes: envelopes.map(|(sequence, envelope)| render::envelope(sequence, envelope, format)).collect(),
         heartbeat: batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence }),
+        padding: bytes::Bytes::new(),
     }
 }

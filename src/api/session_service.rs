@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::{
+    padding::Padding,
     parse_fields::Faults,
     proto::{self, session_service_server::SessionService},
     render,
@@ -112,7 +113,8 @@ impl SessionService for SessionsService {
     type WatchStream = WatchStream;
 
     async fn watch(&self, request: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let stream = watch::watch(&self.gateway, &request.into_inner())?;
+        let padding = Padding::new(request.metadata());
+        let stream = watch::watch(&self.gateway, &request.into_inner(), padding)?;
         Ok(Response::new(stream))
     }
 

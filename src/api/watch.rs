@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use prost::Message;
 use tokio::{
     sync::{broadcast::Receiver, broadcast::error::RecvError, mpsc},
     time::timeout,
@@ -10,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{
+    padding::Padding,
     parse::heartbeat,
     parse_fields::Faults,
     proto::{self, ChangeKind, watch_response::Subject},
@@ -34,11 +37,16 @@ struct Watcher {
     changes: Receiver<Change>,
     out: mpsc::Sender<Result<proto::WatchResponse, Status>>,
     heartbeat: Option<Duration>,
+    padding: Padding,
 }
 
 /// # Errors
 /// REQUEST_INVALID, LIMIT_REACHED, SHUTTING_DOWN.
-pub(super) fn watch(gateway: &Arc<Gateway>, request: &proto::WatchRequest) -> Result<WatchStream, Error> {
+pub(super) fn watch(
+    gateway: &Arc<Gateway>,
+    request: &proto::WatchRequest,
+    padding: Padding,
+) -> Result<WatchStream, Error> {
     let mut faults = Faults::default();
     let heartbeat = heartbeat(&mut faults, request.heartbeat_interval.as_ref());
     faults.check(Reason::RequestInvalid)?;
@@ -50,7 +58,7 @@ pub(super) fn watch(gateway: &Arc<Gateway>, request: &proto::WatchRequest) -> Re
         return Err(Error::limit("watchers", most, "as many watch as may; end another watch first"));
     }
     let (out, stream) = mpsc::channel(QUEUE);
-    let mut watcher = Watcher { gateway: Arc::clone(gateway), changes: changes.watch(), out, heartbeat };
+    let mut watcher = Watcher { gateway: Arc::clone(gateway), changes: changes.watch(), out, heartbeat, padding };
     gateway.registry.spawn_background(async move {
         let gone = watcher.out.clone();
         let draining = watcher.gateway.registry.draining();
@@ -84,11 +92,13 @@ impl Watcher {
         }
     }
 
-    async fn send(&self, kind: ChangeKind, subject: Option<Subject>) -> Result<(), Gone> {
-        self.out.send(Ok(proto::WatchResponse { kind: kind.into(), subject })).await
+    async fn send(&mut self, kind: ChangeKind, subject: Option<Subject>) -> Result<(), Gone> {
+        let mut response = proto::WatchResponse { kind: kind.into(), subject, padding: Bytes::new() };
+        response.padding = self.padding.of(0, || response.encoded_len());
+        self.out.send(Ok(response)).await
     }
 
-    async fn snapshot(&self) -> Result<(), Gone> {
+    async fn snapshot(&mut self) -> Result<(), Gone> {
         self.send(ChangeKind::SnapshotBegin, None).await?;
         for subscriber in self.gateway.subscribers.all() {
             let shown = session_service::subscriber(&subscriber.view());
@@ -104,7 +114,7 @@ impl Watcher {
         self.send(ChangeKind::SnapshotEnd, None).await
     }
 
-    async fn tell(&self, change: Change) -> Result<(), Gone> {
+    async fn tell(&mut self, change: Change) -> Result<(), Gone> {
         let registry = &self.gateway.registry;
         let (kind, subject) = match change {
             Change::SessionAdded(ref id) | Change::SessionChanged(ref id) => match registry.session(id.as_str()) {

@@ -40,6 +40,8 @@ mod request_ids;
 mod sends;
 /// The way down: what is queued is written, everybody is told, and nobody can hold it up for ever.
 mod shutdown;
+/// Readers that fall behind while little things come one at a time are waited for.
+mod slow_readers;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
 /// Inactivity and orphan timeouts: when they fire, who is told, and what keeps them from firing.
