@@ -535,6 +535,29 @@ async fn a_listener_whose_subscriber_cannot_take_connected_stops_accepting_and_g
 }
 
 #[tokio::test]
+async fn a_peer_that_comes_while_all_sessions_are_in_use_waits_and_is_not_let_go() {
+    let gateway = TestGateway::with(|limits| limits.sessions = 1).await;
+    let echo = Peer::echo().await;
+    let mut sockets = gateway.sockets().await;
+    let listening = sockets.tcp_listen(listen_for("")).await.expect("listens").into_inner();
+    let port = listening.listening.expect("is told").local_port as u16;
+    // The listener waits for a connection already when the last session is taken.
+    let first = sockets.tcp_connect(connect_to(echo.addr)).await.expect("connects").into_inner().session_id;
+    let mut peer = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the kernel answers");
+    peer.write_all(b"patience").await.expect("writes");
+    sockets.tcp_send(send(&first, "goes on")).await.expect("sends");
+    let mut stream = gateway.subscribe("").await;
+    assert_eq!(stream.bytes(7).await, b"goes on");
+    sockets.tcp_disconnect(disconnect(&first)).await.expect("disconnects");
+    stream.until(Event::Connected).await;
+    assert_eq!(stream.bytes(8).await, b"patience");
+    drop(peer);
+    let unlisten = proto::TcpUnlistenRequest { listener_id: listening.listener_id, ..Default::default() };
+    sockets.tcp_unlisten(unlisten).await.expect("closes");
+    gateway.released().await;
+}
+
+#[tokio::test]
 async fn a_flood_of_empty_lines_stays_within_bounds_and_arrives_whole() {
     const LINES: usize = 60_000;
     let gateway = TestGateway::start().await;
