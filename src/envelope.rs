@@ -75,6 +75,16 @@ impl ListenerId {
     }
 }
 
+/// The id of a send, unique within the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(pub u64);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "msg-{}", self.0)
+    }
+}
+
 /// One of the two outputs of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -166,14 +176,14 @@ pub enum Body {
     /// A TCP send was taken whole by the operating system.
     Sent {
         /// The send's id.
-        message_id: Arc<str>,
+        message_id: MessageId,
         /// How many items.
         chunk_count: u32,
     },
     /// A datagram was taken by the operating system.
     DatagramSent {
         /// The send's id.
-        message_id: Arc<str>,
+        message_id: MessageId,
         /// Where it went.
         to: SocketAddr,
         /// Its size.

@@ -6,18 +6,19 @@
 //! without reading its answers is cut off.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use prost::Message;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Status, Streaming};
 
 use super::{
-    answers::Answers,
+    answers::{Answers, Returned},
     gateway_service::send_response,
     padding::Padding,
     parse, parse_udp,
@@ -95,12 +96,21 @@ struct Reader {
 
 impl Reader {
     async fn run(self, mut commands: Streaming<proto::AttachRequest>) {
-        while let Some(Ok(request)) = commands.next().await {
+        loop {
+            let next = poll_fn(|cx| {
+                let next = Pin::new(&mut commands).poll_next(cx);
+                if next.is_pending() {
+                    self.answers.flush();
+                }
+                next
+            });
+            let Some(Ok(request)) = next.await else { break };
             if !self.answers.admit(self.gateway.limits.attach_commands) {
-                return;
+                break;
             }
             self.obey(request).await;
         }
+        self.answers.flush();
     }
 
     async fn obey(&self, request: proto::AttachRequest) {
@@ -146,21 +156,19 @@ impl Reader {
             // At once: it was not started, and the client should know before it sends more.
             return self.answers.push("", correlation_id, Err(refused));
         }
-        let answers = Arc::clone(&self.answers);
-        let (registry, of) = (Arc::clone(&self.gateway.registry), session.clone());
-        let ended = move |sent: &Result<Sent, Error>| sent.is_err() && registry.session(&of).is_err();
-        let result = |sent: Result<Sent, Error>| sent.map(|sent| answer::Result::TcpSend(send_response(&sent)));
-        match self.gateway.start_send(spec).await {
+        let gateway = &self.gateway;
+        match gateway.start_send(spec).await {
             SentOutcome::Done(sent) => {
-                answers.return_credit(&session, bytes, most, ended(&sent));
-                answers.push(&session, correlation_id, result(sent));
+                let credit = returned(gateway, &session, bytes, &sent);
+                self.answers.push_sent(&session, correlation_id, sent_result(sent), credit);
             }
             SentOutcome::Waiting(sent) => {
+                let (answers, gateway) = (Arc::clone(&self.answers), Arc::clone(gateway));
                 let place = answers.keep_place(&session);
                 self.gateway.registry.spawn_background(async move {
                     let sent = sent.await;
-                    answers.return_credit(&session, bytes, most, ended(&sent));
-                    answers.fill(&session, place, correlation_id, result(sent));
+                    let credit = returned(&gateway, &session, bytes, &sent);
+                    answers.fill(&session, place, correlation_id, sent_result(sent), credit);
                 });
             }
         }
@@ -176,8 +184,18 @@ impl Reader {
         self.gateway.registry.spawn_background(async move {
             let sent = gateway.udp_out(&spec).await;
             answers.push("", correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
+            answers.flush();
         });
     }
+}
+
+fn sent_result(sent: Result<Sent, Error>) -> Result<answer::Result, Error> {
+    sent.map(|sent| answer::Result::TcpSend(send_response(&sent)))
+}
+
+fn returned(gateway: &Gateway, session: &str, bytes: usize, sent: &Result<Sent, Error>) -> Returned {
+    let ended = sent.is_err() && gateway.registry.session(session).is_err();
+    Returned { bytes, most: gateway.limits.attach_send_credit_bytes, ended }
 }
 
 /// The down side of an Attach stream.
@@ -216,7 +234,8 @@ impl Stream for AttachStream {
             if let Some(error) = pending.ended.take() {
                 (this.over, this.last_words) = (true, Some(error));
             }
-            ready |= pending.take(this.gateway.limits.attach_send_credit_bytes, &mut response);
+            let credit = this.gateway.limits.attach_send_credit_bytes;
+            ready |= this.answers.take(&mut pending, credit, &mut response);
             if !ready && this.over {
                 return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
             }

@@ -195,9 +195,7 @@ impl Dial {
         let addrs = self.gateway.resolver.resolve(host, *port, self.deadline).await.map_err(unresolved)?;
         let receive_buffer = self.gateway.limits.socket_receive_buffer_bytes;
         let refused = |error: io::Error| refused(host, *port, &error);
-        let stream = tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(refused)?;
-        let ends = tcp::ends(&stream).map_err(refused)?;
-        Ok((stream, ends))
+        tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(refused)
     }
 
     async fn serve(&self, socket: TcpStream, ends: Ends, tell: &watch::Sender<Outcome>) -> CloseReason {

@@ -36,7 +36,7 @@ pub use self::{
 use crate::{
     changes::{Change, Changes},
     claims::{ClaimMove, DataClaim, WaitChange},
-    envelope::{Body, Envelope, SessionId},
+    envelope::{Body, Envelope, MessageId, SessionId},
     error::{Error, Reason},
     framing::WaitFor,
     limits::Limits,
@@ -155,8 +155,8 @@ impl Gateway {
         Ok(Opening { earlier: self.registry.requested(key)?, _held: Some(held) })
     }
 
-    fn message_id(&self) -> Arc<str> {
-        format!("msg-{}", self.messages.fetch_add(1, Ordering::Relaxed) + 1).into()
+    fn message_id(&self) -> MessageId {
+        MessageId(self.messages.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     async fn pattern(&self, pattern: &Pattern, mode: Mode) -> Result<Option<WaitFor>, Error> {

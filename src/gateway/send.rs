@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec, emit_sent};
 use crate::{
-    envelope::{Body, CloseReason, Envelope},
+    envelope::{Body, CloseReason, Envelope, MessageId},
     error::{Error, Reason},
     registry::Session,
     session::{self, Answer, Close, ExchangeSpec, Send, Sending, TcpSession, Written},
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// Its id.
-    pub message_id: Arc<str>,
+    pub message_id: MessageId,
     /// What was written.
     pub written: Written,
 }
@@ -105,7 +105,7 @@ impl Gateway {
         }
         let message_id = self.message_id();
         if let Some(subscriber) = sent_to {
-            let body = Body::Sent { message_id: Arc::clone(&message_id), chunk_count: written.chunk_count };
+            let body = Body::Sent { message_id, chunk_count: written.chunk_count };
             session.core.while_alive(|| emit_sent(&subscriber, Some(&session.core.id), body));
         }
         Sent { message_id, written }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{DatagramSpec, Gateway, UdpInSpec, emit_sent};
 use crate::{
-    envelope::{Body, SessionId},
+    envelope::{Body, MessageId, SessionId},
     error::{Error, Reason, io_sentence},
     limits::fixed,
     net::{host_text, resolve::ResolveError, udp},
@@ -38,7 +38,7 @@ pub struct Bound {
 #[derive(Clone, Debug)]
 pub struct DatagramSent {
     /// Its id.
-    pub message_id: Arc<str>,
+    pub message_id: MessageId,
     /// Where it went.
     pub to: SocketAddr,
     /// Its size.
@@ -117,7 +117,7 @@ impl Gateway {
         };
         let message_id = self.message_id();
         if let Some(subscriber) = sent_to {
-            let body = Body::DatagramSent { message_id: Arc::clone(&message_id), to, bytes: bytes as u32 };
+            let body = Body::DatagramSent { message_id, to, bytes: bytes as u32 };
             match &session {
                 Some(session) => session.core.while_alive(|| emit_sent(&subscriber, Some(&session.core.id), body)),
                 None => emit_sent(&subscriber, None, body),

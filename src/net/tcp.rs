@@ -26,7 +26,12 @@ const KEEPALIVE_PROBES: u32 = 3;
 ///
 /// # Errors
 /// The first attempt's error where all failed (later ones are often only "no route" of the other family), or `TimedOut`.
-pub async fn connect(addrs: &[SocketAddr], receive_buffer: usize, deadline: Instant) -> io::Result<TcpStream> {
+pub async fn connect(addrs: &[SocketAddr], receive_buffer: usize, deadline: Instant) -> io::Result<(TcpStream, Ends)> {
+    let timed_out = |_| Err(io::ErrorKind::TimedOut.into());
+    // Mostly there is one address, and nothing to race.
+    if let [addr] = addrs {
+        return timeout_at(deadline, connect_one(*addr, receive_buffer)).await.unwrap_or_else(timed_out);
+    }
     let mut attempts = JoinSet::new();
     let mut waiting = addrs.iter().copied();
     let mut first_error = None;
@@ -61,18 +66,19 @@ pub async fn connect(addrs: &[SocketAddr], receive_buffer: usize, deadline: Inst
             }
         }
     };
-    timeout_at(deadline, race).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    timeout_at(deadline, race).await.unwrap_or_else(timed_out)
 }
 
-async fn connect_one(addr: SocketAddr, receive_buffer: usize) -> io::Result<TcpStream> {
+async fn connect_one(addr: SocketAddr, receive_buffer: usize) -> io::Result<(TcpStream, Ends)> {
     let socket = new_socket(&addr, receive_buffer)?;
     let stream = TcpSocket::from_std_stream(socket.into()).connect(addr).await?;
     // A dial to a free local port can meet itself (simultaneous open): nobody listens there.
-    if stream.local_addr()? == stream.peer_addr()? {
+    let ends = ends(&stream)?;
+    if ends.local == ends.remote {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     tune(&stream);
-    Ok(stream)
+    Ok((stream, ends))
 }
 
 /// Opens a server socket. `::` takes IPv4 as well.
@@ -93,8 +99,7 @@ pub fn listen(addr: SocketAddr, receive_buffer: usize, backlog: u32) -> io::Resu
 
 #[expect(clippy::disallowed_methods, reason = "this room makes the sockets")]
 fn new_socket(addr: &SocketAddr, receive_buffer: usize) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(*addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
+    let socket = Socket::new(Domain::for_address(*addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     // Before connect and listen: the window is agreed in the handshake, and accepted sockets inherit it.
     if receive_buffer > 0 {
         warn_if_refused("SO_RCVBUF", socket.set_recv_buffer_size(receive_buffer));

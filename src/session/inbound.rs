@@ -17,6 +17,9 @@ use crate::{
     limits::ENVELOPE_OVERHEAD_BYTES,
 };
 
+/// Reads that bring less are copied out of the thread's buffer.
+const BULK_BYTES: usize = 16 * 1024;
+
 /// What an exchange may be given at a time; its answer is bounded by the limits of line framing.
 const COLLECTOR_BUDGET: usize = 64 * 1024;
 
@@ -36,6 +39,8 @@ pub(super) struct Inbound {
     too_long: Option<LineTooLong>,
     /// Kept between calls for its allocation.
     frames: Vec<Frame>,
+    /// See `is_bulk`.
+    bulk: bool,
     /// Nothing more will come.
     finished: Option<CloseReason>,
 }
@@ -51,6 +56,7 @@ impl Inbound {
             carry: Bytes::new(),
             too_long: None,
             frames: Vec::new(),
+            bulk: false,
             finished: None,
         }
     }
@@ -95,8 +101,31 @@ impl Inbound {
         }
     }
 
-    /// Frames and delivers fresh bytes.
-    pub(super) fn process_fresh(&mut self, bytes: &[u8], budget: usize) -> Result<(), LineTooLong> {
+    /// Whether the last read brought as much as it might, and bytes are delivered as they come.
+    pub(super) fn is_bulk(&self) -> bool {
+        self.bulk
+    }
+
+    /// Delivers what a bulk read brought, of at most `most` bytes.
+    pub(super) fn process_bulk(&mut self, bytes: Bytes, most: usize) {
+        self.note_bulk(bytes.len(), most);
+        // A buffer that is mostly empty is not worth keeping alive.
+        let bytes = if bytes.len() < most / 2 { Bytes::copy_from_slice(&bytes) } else { bytes };
+        if let Framer::Binary { offset } = &mut self.framer {
+            let mut frames = mem::take(&mut self.frames);
+            frames.push(chunk_frame(offset, bytes));
+            self.deliver(&mut frames);
+            self.frames = frames;
+        }
+    }
+
+    fn note_bulk(&mut self, bytes: usize, most: usize) {
+        self.bulk = bytes == most && most >= BULK_BYTES && matches!(self.framer, Framer::Binary { .. });
+    }
+
+    /// Frames and delivers fresh bytes, read with room for `most`.
+    pub(super) fn process_fresh(&mut self, bytes: &[u8], budget: usize, most: usize) -> Result<(), LineTooLong> {
+        self.note_bulk(bytes.len(), most);
         let consumed = self.process(bytes, budget)?;
         if consumed < bytes.len() {
             self.carry = Bytes::copy_from_slice(&bytes[consumed..]);
@@ -115,7 +144,7 @@ impl Inbound {
             };
             match &mut self.framer {
                 Framer::Binary { offset } => {
-                    frames.push(chunk_frame(offset, &bytes[consumed..]));
+                    frames.push(chunk_frame(offset, Bytes::copy_from_slice(&bytes[consumed..])));
                     consumed = bytes.len();
                 }
                 Framer::Line(framer) => match framer.push(&bytes[consumed..], wait, most, &mut frames) {
@@ -332,8 +361,8 @@ impl Inbound {
     }
 }
 
-fn chunk_frame(offset: &mut u64, bytes: &[u8]) -> Frame {
+fn chunk_frame(offset: &mut u64, bytes: Bytes) -> Frame {
     let start = *offset;
     *offset += bytes.len() as u64;
-    Frame { offset: start, next_offset: *offset, content: Content::Chunk(Bytes::copy_from_slice(bytes)) }
+    Frame { offset: start, next_offset: *offset, content: Content::Chunk(bytes) }
 }

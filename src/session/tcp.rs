@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use bytes::BytesMut;
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::{io::Interest, net::TcpStream, time::Instant};
 
@@ -221,22 +222,41 @@ impl TcpSession {
                 Err(too_long) => ReadStep::TooLong(too_long),
             };
         }
-        SCRATCH.with_borrow_mut(|scratch| {
-            let buffer = &mut scratch[..budget.min(READ_BYTES)];
-            match read_now(socket, buffer) {
-                Ok(0) => ReadStep::Eof,
-                Ok(bytes) => {
-                    self.core.count_received(bytes);
-                    match inbound.process_fresh(&buffer[..bytes], budget) {
-                        Ok(()) => ReadStep::Progress,
-                        Err(too_long) => ReadStep::TooLong(too_long),
+        let most = budget.min(READ_BYTES);
+        let read = if inbound.is_bulk() {
+            // The last read filled its buffer: this one has a buffer of its own, which is delivered as it is.
+            let mut buffer = BytesMut::with_capacity(most);
+            socket.try_read_buf(&mut buffer).inspect(|bytes| {
+                if *bytes > 0 {
+                    inbound.process_bulk(buffer.freeze(), most);
+                }
+            })
+        } else {
+            SCRATCH.with_borrow_mut(|scratch| {
+                let buffer = &mut scratch[..most];
+                let bytes = read_now(socket, buffer)?;
+                match inbound.process_fresh(&buffer[..bytes], budget, most) {
+                    Ok(()) => Ok(bytes),
+                    Err(too_long) => {
+                        self.core.count_received(bytes);
+                        Err(io::Error::other(too_long))
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadStep::Empty,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => ReadStep::Progress,
-                Err(error) => ReadStep::Failed(error),
+            })
+        };
+        match read {
+            Ok(0) => ReadStep::Eof,
+            Ok(bytes) => {
+                self.core.count_received(bytes);
+                ReadStep::Progress
             }
-        })
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadStep::Empty,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => ReadStep::Progress,
+            Err(error) => match error.downcast() {
+                Ok(too_long) => ReadStep::TooLong(too_long),
+                Err(error) => ReadStep::Failed(error),
+            },
+        }
     }
 
     pub(super) fn settle_deadline(&self) -> Option<Instant> {

@@ -22,7 +22,7 @@ use super::{
     backlog::{Backlog, Taken},
 };
 use crate::{
-    envelope::{Body, Envelope, SessionId},
+    envelope::{Body, Envelope, MessageId, SessionId},
     error::{Error, Reason},
     framing::{Content, Frame},
     limits::{ENVELOPE_OVERHEAD_BYTES, Limits},
@@ -90,14 +90,14 @@ fn datagram(key: &LaneKey, id: u64, cost: usize) -> Envelope {
 
 /// An event (or a report) that is known by its message id.
 fn event(key: &LaneKey, id: u64) -> Envelope {
-    envelope(key, Body::Sent { message_id: id.to_string().into(), chunk_count: 1 })
+    envelope(key, Body::Sent { message_id: MessageId(id), chunk_count: 1 })
 }
 
 fn id(envelope: &Envelope) -> u64 {
     match &envelope.body {
         Body::Data(frame) => frame.offset,
         Body::Datagram { payload, .. } => u64::from_be_bytes(payload[..8].try_into().expect("made with eight bytes")),
-        Body::Sent { message_id, .. } => message_id.parse().expect("made as a number"),
+        Body::Sent { message_id, .. } => message_id.0,
         other => panic!("the tests make no {other:?}"),
     }
 }
