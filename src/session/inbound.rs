@@ -3,7 +3,7 @@
 //! Everything here happens under the session's inbound lock, so that a byte is framed for exactly one receiver and a claim moves
 //! between two frames.
 
-use std::{mem, sync::Arc, time::SystemTime};
+use std::{cell::Cell, mem, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
@@ -20,6 +20,12 @@ use crate::{
 /// What an exchange may be given at a time; its answer is bounded by the limits of line framing.
 const COLLECTOR_BUDGET: usize = 64 * 1024;
 
+thread_local! {
+    /// One list of frames per worker thread, for its allocation: a session keeps none, or each that ever flooded would keep a long
+    /// one.
+    static FRAMES: Cell<Vec<Frame>> = const { Cell::new(Vec::new()) };
+}
+
 enum Framer {
     Binary { offset: u64 },
     Line(LineFramer),
@@ -34,8 +40,6 @@ pub(super) struct Inbound {
     carry: Bytes,
     /// A line in what was carried over is: the session is about to end.
     too_long: Option<LineTooLong>,
-    /// Kept between calls for its allocation.
-    frames: Vec<Frame>,
     /// Nothing more will come.
     finished: Option<CloseReason>,
 }
@@ -43,16 +47,7 @@ pub(super) struct Inbound {
 impl Inbound {
     pub(super) fn new(id: SessionId, line: Option<LineFramer>, claim: DataClaim) -> Self {
         let framer = line.map_or(Framer::Binary { offset: 0 }, Framer::Line);
-        Self {
-            id,
-            framer,
-            claim,
-            collector: None,
-            carry: Bytes::new(),
-            too_long: None,
-            frames: Vec::new(),
-            finished: None,
-        }
+        Self { id, framer, claim, collector: None, carry: Bytes::new(), too_long: None, finished: None }
     }
 
     pub(super) fn claim(&self) -> &DataClaim {
@@ -105,7 +100,7 @@ impl Inbound {
     }
 
     fn process(&mut self, bytes: &[u8], budget: usize) -> Result<usize, LineTooLong> {
-        let mut frames = mem::take(&mut self.frames);
+        let mut frames = FRAMES.take();
         let mut consumed = 0;
         let mut result = Ok(());
         while consumed < bytes.len() {
@@ -130,13 +125,10 @@ impl Inbound {
             }
             // The exchange is over with these bytes, and the holder's pattern has not seen the rest of them yet.
             if self.collector.is_none() && consumed == bytes.len() {
-                self.frames = mem::take(&mut frames);
                 self.look_at_rest();
             }
         }
-        if frames.capacity() > 0 {
-            self.frames = frames;
-        }
+        FRAMES.set(frames);
         result.map(|()| consumed)
     }
 
@@ -200,11 +192,11 @@ impl Inbound {
             None => self.claim.parts().1,
         };
         if let (Framer::Line(framer), Some(wait)) = (&mut self.framer, wait) {
-            let mut frames = mem::take(&mut self.frames);
+            let mut frames = FRAMES.take();
             // Nothing is added, so no line can be too long.
             let _ = framer.push(&[], Some(wait), 1, &mut frames);
             self.deliver(&mut frames);
-            self.frames = frames;
+            FRAMES.set(frames);
         }
     }
 

@@ -12,7 +12,10 @@ use std::{
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::filter::{Ack, Filter, LaneKey};
+use super::{
+    filter::{Ack, Filter, LaneKey},
+    queue::pop,
+};
 use crate::{
     envelope::{Envelope, ListenerId, SessionId},
     limits::Limits,
@@ -68,9 +71,9 @@ impl LaneState {
         let event = self.events.front().filter(|_| self.wants_events).map(|(stamp, ..)| *stamp);
         let data = self.data.front().filter(|_| self.wants_data).map(|(stamp, ..)| *stamp);
         match (event, data) {
-            (Some(event), Some(data)) if event < data => self.events.pop_front(),
-            (_, Some(_)) => self.data.pop_front().map(|(stamp, envelope)| (stamp, Class::Data, envelope)),
-            (Some(_), None) => self.events.pop_front(),
+            (Some(event), Some(data)) if event < data => pop(&mut self.events),
+            (_, Some(_)) => pop(&mut self.data).map(|(stamp, envelope)| (stamp, Class::Data, envelope)),
+            (Some(_), None) => pop(&mut self.events),
             (None, None) => None,
         }
     }
@@ -220,7 +223,7 @@ impl Lanes {
         {
             let lane = &mut self.slab[index].1;
             dropped += 1;
-            let Some((_, oldest)) = lane.data.pop_front() else {
+            let Some((_, oldest)) = pop(&mut lane.data) else {
                 lane.missing_data += 1;
                 self.dropped += dropped;
                 return dropped;
@@ -392,7 +395,7 @@ impl Lanes {
             if held > sequence {
                 break;
             }
-            self.slab[index].1.unacked.pop_front();
+            pop(&mut self.slab[index].1.unacked);
             self.release(index, class, cost);
         }
     }

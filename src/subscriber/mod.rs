@@ -13,6 +13,7 @@ mod filter;
 mod lane;
 mod lanes;
 mod log;
+mod queue;
 mod stream;
 mod table;
 #[cfg(test)]
