@@ -12,10 +12,8 @@ use std::{
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::{
-    filter::{Ack, Filter, LaneKey},
-    queue::pop,
-};
+use super::filter::{Ack, Filter, LaneKey};
+use super::queue::pop;
 use crate::{
     envelope::{Envelope, ListenerId, SessionId},
     limits::Limits,
