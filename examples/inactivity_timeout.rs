@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example inactivity_timeout           # after 1 second
-//! cargo run --example inactivity_timeout -- 0.5
+//! cargo run --example inactivity_timeout -- 2
 //! ```
 //!
 //! `GATEWAY` tells where the gateway is, by default `http://127.0.0.1:50051`. The silent peer that the example brings along
@@ -41,8 +41,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let session_id = sockets.tcp_connect(connect).await?.into_inner().session_id;
 
     // Each send starts the time anew: these keep the session alive for longer than the timeout.
-    for _ in 0..3 {
-        tokio::time::sleep(timeout / 2).await;
+    for _ in 0..5 {
+        tokio::time::sleep(timeout / 4).await;
         let send = TcpSendRequest {
             session_id: session_id.clone(),
             payload: vec![PayloadItem { item: Some(Item::Text("still here\n".into())) }],

@@ -3,10 +3,17 @@
 //! Each field is a setting `limits.<field>` (file, environment or flag; see `config`). Nothing in the gateway queues, buffers,
 //! waits or counts without one of these.
 //!
-//! Worst-case memory, apart from about 3 KiB per session:
-//! `subscribers in use x (subscriber_backlog_bytes + subscriber_retained_bytes + subscriber_events x 0.5 KiB)`
-//! `+ sessions x (full_backlog_read_bytes + line_bytes + line_held_bytes + send_queue_bytes)`, where line mode and pending sends
-//! apply only to sessions that use them. Kernel buffers add at most `2 x socket_receive_buffer_bytes` per TCP session.
+//! Worst-case memory, apart from about 10 MiB for the process and 6 KiB per session:
+//! `subscribers in use x (3 x (subscriber_backlog_bytes + subscriber_retained_bytes) + subscriber_events x 0.5 KiB)`
+//! `+ sessions x (full_backlog_read_bytes + 64 KiB + 2 x (line_bytes + line_held_bytes) + send_queue_bytes)`, where the 64 KiB (read,
+//! but not framed yet), lines and pending sends apply only to sessions that use line mode and pending sends. The 3 is for envelopes
+//! that carry next to nothing: queues are half empty at times, and so are the allocator's pages; for bulk it is 1.5. Each gRPC
+//! connection may hold what its streams have on their way besides: about 0.5 MiB a stream.
+//!
+//! Kernel buffers come on top, and a control group (version 2) counts them: at most `2 x socket_receive_buffer_bytes` per TCP session
+//! that is paused and `2 x udp_receive_buffer_bytes` per UDP session, as the kernel doubles what it is asked for; and what the kernel
+//! allows (`net.ipv4.tcp_wmem`, by default up to 4 MiB) per TCP session whose peer does not read what was sent to it.
+//! `tests/memory.rs` holds the gateway to this.
 
 use std::time::Duration;
 

@@ -247,8 +247,11 @@ impl Task {
             if Instant::now() < closing.until {
                 return None;
             }
-            // The peer neither reads nor ends: what is left cannot be delivered.
-            reset_on_close(&self.socket);
+            // What the peer has not taken cannot be delivered. Where all is written it only has not ended its own side, and the
+            // kernel goes on delivering what it holds.
+            if !closing.fin_sent {
+                reset_on_close(&self.socket);
+            }
             return Some(closing.reason);
         }
         self.session.expire_settling();

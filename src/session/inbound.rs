@@ -3,7 +3,7 @@
 //! Everything here happens under the session's inbound lock, so that a byte is framed for exactly one receiver and a claim moves
 //! between two frames.
 
-use std::{mem, sync::Arc, time::SystemTime};
+use std::{cell::Cell, mem, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
@@ -23,6 +23,12 @@ const BULK_BYTES: usize = 16 * 1024;
 /// What an exchange may be given at a time; its answer is bounded by the limits of line framing.
 const COLLECTOR_BUDGET: usize = 64 * 1024;
 
+thread_local! {
+    /// One list of frames per worker thread, for its allocation: a session keeps none, or each that ever flooded would keep a long
+    /// one.
+    static FRAMES: Cell<Vec<Frame>> = const { Cell::new(Vec::new()) };
+}
+
 enum Framer {
     Binary { offset: u64 },
     Line(LineFramer),
@@ -37,8 +43,6 @@ pub(super) struct Inbound {
     carry: Bytes,
     /// A line in what was carried over is: the session is about to end.
     too_long: Option<LineTooLong>,
-    /// Kept between calls for its allocation.
-    frames: Vec<Frame>,
     /// See `is_bulk`.
     bulk: bool,
     /// Nothing more will come.
@@ -48,17 +52,7 @@ pub(super) struct Inbound {
 impl Inbound {
     pub(super) fn new(id: SessionId, line: Option<LineFramer>, claim: DataClaim) -> Self {
         let framer = line.map_or(Framer::Binary { offset: 0 }, Framer::Line);
-        Self {
-            id,
-            framer,
-            claim,
-            collector: None,
-            carry: Bytes::new(),
-            too_long: None,
-            frames: Vec::new(),
-            bulk: false,
-            finished: None,
-        }
+        Self { id, framer, claim, collector: None, carry: Bytes::new(), too_long: None, bulk: false, finished: None }
     }
 
     pub(super) fn claim(&self) -> &DataClaim {
@@ -112,10 +106,8 @@ impl Inbound {
         // A buffer that is mostly empty is not worth keeping alive.
         let bytes = if bytes.len() < most / 2 { Bytes::copy_from_slice(&bytes) } else { bytes };
         if let Framer::Binary { offset } = &mut self.framer {
-            let mut frames = mem::take(&mut self.frames);
-            frames.push(chunk_frame(offset, bytes));
+            let mut frames = vec![chunk_frame(offset, bytes)];
             self.deliver(&mut frames);
-            self.frames = frames;
         }
     }
 
@@ -134,7 +126,7 @@ impl Inbound {
     }
 
     fn process(&mut self, bytes: &[u8], budget: usize) -> Result<usize, LineTooLong> {
-        let mut frames = mem::take(&mut self.frames);
+        let mut frames = FRAMES.take();
         let mut consumed = 0;
         let mut result = Ok(());
         while consumed < bytes.len() {
@@ -159,13 +151,10 @@ impl Inbound {
             }
             // The exchange is over with these bytes, and the holder's pattern has not seen the rest of them yet.
             if self.collector.is_none() && consumed == bytes.len() {
-                self.frames = mem::take(&mut frames);
                 self.look_at_rest();
             }
         }
-        if frames.capacity() > 0 {
-            self.frames = frames;
-        }
+        FRAMES.set(frames);
         result.map(|()| consumed)
     }
 
@@ -232,11 +221,11 @@ impl Inbound {
             None => self.claim.parts().1,
         };
         if let (Framer::Line(framer), Some(wait)) = (&mut self.framer, wait) {
-            let mut frames = mem::take(&mut self.frames);
+            let mut frames = FRAMES.take();
             // Nothing is added, so no line can be too long.
             let _ = framer.push(&[], Some(wait), 1, &mut frames);
             self.deliver(&mut frames);
-            self.frames = frames;
+            FRAMES.set(frames);
         }
     }
 

@@ -146,7 +146,8 @@ impl Backlog {
     }
 
     pub(super) fn attended(&self) -> Result<(), Instant> {
-        if self.streams.is_empty() { Err(self.last_detached) } else { Ok(()) }
+        let live = self.streams.iter().any(|(_, stream)| stream.is_live());
+        if live { Ok(()) } else { Err(self.last_detached) }
     }
 
     pub(super) fn wake_streams(&mut self) -> Wakes {
@@ -167,7 +168,7 @@ impl Backlog {
         resume: Option<&ResumePoint>,
         acknowledged: bool,
     ) -> Result<(usize, Option<Gap>, u64), Error> {
-        if self.streams.len() >= self.limits.streams_per_subscriber {
+        if self.streams.iter().filter(|(_, stream)| stream.is_live()).count() >= self.limits.streams_per_subscriber {
             return Err(Error::limit(
                 "streams_per_subscriber",
                 self.limits.streams_per_subscriber,
@@ -347,6 +348,7 @@ impl Backlog {
             }
         }
         if ended > 0 {
+            self.last_detached = now;
             self.renew_demand();
             self.return_unwanted();
             self.release_passed();

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::sync::Notify;
 
+use super::queue::pop;
 use crate::envelope::Envelope;
 
 /// How an envelope is counted.
@@ -44,9 +45,9 @@ impl LaneState {
         let event = self.events.front().filter(|_| self.wants_events).map(|(stamp, ..)| *stamp);
         let data = self.data.front().filter(|_| self.wants_data).map(|(stamp, ..)| *stamp);
         match (event, data) {
-            (Some(event), Some(data)) if event < data => self.events.pop_front(),
-            (_, Some(_)) => self.data.pop_front().map(|(stamp, envelope)| (stamp, Class::Data, envelope)),
-            (Some(_), None) => self.events.pop_front(),
+            (Some(event), Some(data)) if event < data => pop(&mut self.events),
+            (_, Some(_)) => pop(&mut self.data).map(|(stamp, envelope)| (stamp, Class::Data, envelope)),
+            (Some(_), None) => pop(&mut self.events),
             (None, None) => None,
         }
     }

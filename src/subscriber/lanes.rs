@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::{
     filter::{Ack, Filter, LaneKey},
     lane_state::{Class, LaneState},
+    queue::pop,
 };
 use crate::{
     envelope::{Envelope, ListenerId, SessionId},
@@ -177,7 +178,7 @@ impl Lanes {
         {
             let lane = &mut self.slab[index].1;
             dropped += 1;
-            let Some((_, oldest)) = lane.data.pop_front() else {
+            let Some((_, oldest)) = pop(&mut lane.data) else {
                 lane.missing_data += 1;
                 self.dropped += dropped;
                 return dropped;
@@ -360,7 +361,7 @@ impl Lanes {
             if held > sequence {
                 break;
             }
-            self.slab[index].1.unacked.pop_front();
+            pop(&mut self.slab[index].1.unacked);
             self.release(index, class, cost);
         }
     }

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::lanes::{Lanes, Popped};
+use super::{
+    lanes::{Lanes, Popped},
+    queue::pop,
+};
 use crate::envelope::Envelope;
 
 /// What became of an entry.
@@ -110,7 +113,7 @@ impl Log {
         }
         // A stream that resumed far back reads retained entries: those stay until it has passed them.
         while self.retained_bytes > retain && self.first < self.passed.min(slowest) {
-            if let Some(entry) = self.entries.pop_front() {
+            if let Some(entry) = pop(&mut self.entries) {
                 self.retained_bytes -= entry.cost();
                 self.first += 1;
             }

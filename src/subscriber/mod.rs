@@ -14,6 +14,7 @@ mod lane;
 mod lane_state;
 mod lanes;
 mod log;
+mod queue;
 mod stream;
 mod table;
 #[cfg(test)]

@@ -122,15 +122,17 @@ fn the_board_is_spoken_to_by_exchanges_from_prompt_to_prompt() {
 #[test]
 fn inactivity_is_reported_and_closes_but_not_while_something_is_sent() {
     let gateway = TestGateway::start();
-    let lines = Example::start(&gateway, "inactivity_timeout", &["0.4"]).rest();
+    let lines = Example::start(&gateway, "inactivity_timeout", &["2"]).rest();
     let expected = [
+        "sent",
+        "sent",
         "sent",
         "sent",
         "sent",
         "EVENT_CONNECTING",
         "EVENT_CONNECTED",
         "EVENT_TIMEOUT",
-        "  TIMEOUT: no traffic for 400ms",
+        "  TIMEOUT: no traffic for 2s",
         "EVENT_DISCONNECTED",
         "  CLOSE_REASON_TIMEOUT",
     ];
