@@ -10,6 +10,8 @@ use crate::{
     config::{self, Config},
     error::io_sentence,
     gateway::Gateway,
+    limits::Limits,
+    net::descriptors,
     server::Server,
 };
 
@@ -24,6 +26,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let signals = Signals::catch().context("cannot catch signals")?;
+    raise_descriptor_limit(&config.limits);
     let gateway = Gateway::new(config.limits.clone());
     let bound = Server::bind(gateway.clone(), config.listen);
     let opened = config::open(&gateway, &config.declarations).await;
@@ -43,6 +46,21 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Sessions, listeners and gRPC connections take a file descriptor each. With fewer the gateway runs, and rests where they are used
+/// up; but who asks for many sessions should know.
+fn raise_descriptor_limit(limits: &Limits) {
+    let wanted = (limits.sessions + limits.listeners + limits.grpc_connections) as u64;
+    match descriptors::raise_limit() {
+        Ok(limit) if limit < wanted => tracing::warn!(
+            limit,
+            wanted,
+            "fewer file descriptors than the limits allow sessions, listeners and connections: raise the hard limit (ulimit -Hn)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of file descriptors could not be raised"),
+    }
 }
 
 fn announce(config: &Config, gateway: &Gateway, address: SocketAddr) {

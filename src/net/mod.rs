@@ -3,6 +3,7 @@
 //! Options that only tune a socket warn when the system refuses them; options that change what it means (address reuse, multicast
 //! membership) fail the call.
 
+pub mod descriptors;
 pub mod resolve;
 pub mod tcp;
 pub mod udp;
