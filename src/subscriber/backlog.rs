@@ -182,7 +182,10 @@ impl Backlog {
         let after = resume.map(|resume| resume.after_sequence);
         let mut replay = VecDeque::new();
         let (fresh, gap) = if acknowledged {
-            replay = self.lanes.unacked_after(after.unwrap_or(0));
+            // Who has everything up to there has no more reason to ack it: its acks may have been lost with the stream, and the
+            // credit they held would never come back.
+            self.lanes.ack(&Ack { all: after.unwrap_or(0), lanes: Vec::new() });
+            replay = self.lanes.unacked_after(0);
             (next, None)
         } else {
             let (wanted, first) = (after.map_or(next, |after| after + 1), self.log.first());

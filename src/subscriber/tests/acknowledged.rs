@@ -87,7 +87,24 @@ fn a_resume_brings_exactly_the_unacked_after_its_point_in_order_and_then_what_is
     assert_eq!((gap, next), (None, 4));
     let sequences: Vec<u64> = take_all(&mut backlog, again).into_iter().map(|(sequence, _)| sequence).collect();
     assert_eq!(sequences, [4, 6, 7, 8, 9, 10]);
-    assert_eq!(view(&backlog).backlog_envelopes, 7, "the one before the resume point waits for its ack too");
+    assert_eq!(view(&backlog).backlog_envelopes, 6, "what the caller has waits for no ack any more");
+}
+
+#[test]
+fn a_resume_after_what_the_caller_has_gives_the_credit_back_whose_acks_were_lost() {
+    let mut backlog = backlog();
+    let (key, notify) = (session("s"), Arc::new(Notify::new()));
+    let lane = backlog.open_lane(key.clone());
+    let (stream, ..) = attach_acknowledged(&mut backlog, None);
+    for n in 1..=4 {
+        backlog.push_data(lane, kilo(&key, n));
+    }
+    assert_eq!(ids(&mut backlog, stream), [1, 2, 3, 4]);
+    assert_eq!(backlog.read_budget(lane, &notify), 0);
+    backlog.detach(stream, Instant::now());
+    attach_acknowledged(&mut backlog, Some(4));
+    assert!(is_signalled(&notify), "or nobody would ever read the session again");
+    assert_eq!(view(&backlog).backlog_envelopes, 0);
 }
 
 #[test]

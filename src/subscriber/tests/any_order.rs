@@ -125,6 +125,9 @@ impl Bench {
             Step::Attach(filter) => self.attach([Filter::ALL, EVENTS, DATA][filter].clone(), None),
             Step::Resume(at) if at < self.broken.len() => {
                 let (filter, last) = self.broken.remove(at);
+                if self.acknowledged {
+                    self.acked.extend(self.known.range(..=last).map(|(sequence, _)| *sequence));
+                }
                 self.attach(filter, Some(last));
             }
             Step::Detach(at) if at < self.streams.len() => {
