@@ -125,9 +125,6 @@ impl Bench {
             Step::Attach(filter) => self.attach([Filter::ALL, EVENTS, DATA][filter].clone(), None),
             Step::Resume(at) if at < self.broken.len() => {
                 let (filter, last) = self.broken.remove(at);
-                if self.acknowledged {
-                    self.acked.extend(self.known.range(..=last).map(|(sequence, _)| *sequence));
-                }
                 self.attach(filter, Some(last));
             }
             Step::Detach(at) if at < self.streams.len() => {
@@ -187,6 +184,10 @@ impl Bench {
             assert_eq!(self.streams.len(), limits().streams_per_subscriber);
             return;
         };
+        if self.acknowledged {
+            // What the caller has is acked by saying so.
+            self.acked.extend(self.known.range(..=resumed.unwrap_or(0)).map(|(sequence, _)| *sequence));
+        }
         let lost = gap.map_or(0, |gap| gap.last);
         assert!(!self.acknowledged || gap.is_none(), "an acknowledged stream has no gap");
         let unacked = |sequence: &u64| *sequence > resumed.unwrap_or(0) && !self.acked.contains(sequence);
