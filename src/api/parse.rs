@@ -20,7 +20,7 @@ use crate::{
     subscriber::ResumePoint,
 };
 
-fn pattern(text: String) -> Pattern {
+pub(super) fn pattern(text: String) -> Pattern {
     if text.is_empty() { Pattern::None } else { Pattern::Regex(text) }
 }
 

@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     padding::Padding,
+    parse::pattern,
     parse_fields::Faults,
     proto::{self, session_service_server::SessionService},
     render,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Reason},
-    gateway::{Gateway, Pattern},
+    gateway::Gateway,
     limits::fixed,
     net::host_text,
     registry::Session,
@@ -132,7 +133,7 @@ impl SessionService for SessionsService {
             faults.add("subscriber", "is required: who shall get the data");
         }
         faults.check(Reason::RequestInvalid)?;
-        let wait = request.wait_for.map(|text| if text.is_empty() { Pattern::None } else { Pattern::Regex(text) });
+        let wait = request.wait_for.map(pattern);
         let moved = self.gateway.claim_data(&request.session_id, &request.subscriber, &wait).await;
         let (claim_generation, previous) =
             moved.inspect_err(|error| self.gateway.report(&request.subscriber, Some(&request.session_id), error))?;

@@ -26,18 +26,6 @@ pub struct Send {
     pub expected_offset: Option<u64>,
 }
 
-impl Send {
-    /// All its bytes.
-    pub fn len(&self) -> usize {
-        self.items.iter().map(Bytes::len).sum()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 /// A send that the operating system has taken whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {

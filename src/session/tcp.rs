@@ -158,11 +158,6 @@ impl TcpSession {
         look(self.inbound().claim())
     }
 
-    /// The claim's pattern.
-    pub fn wait_for(&self) -> Option<WaitFor> {
-        self.with_claim(|claim| claim.wait().map(|wait| wait.pattern.clone()))
-    }
-
     /// Whether its inbound data waits for the holder's backlog.
     pub fn is_paused(&self) -> bool {
         self.with_claim(|claim| claim.lane().is_paused())
