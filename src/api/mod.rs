@@ -3,6 +3,7 @@
 mod answers;
 mod attach;
 mod gateway_service;
+mod gathering;
 mod padding;
 mod parse;
 mod parse_fields;
