@@ -16,15 +16,15 @@ use crate::{error::Error, gateway::Gateway};
 pub async fn open(gateway: &Arc<Gateway>, declarations: &Declarations) -> Result<(), Faults> {
     let mut faults = Vec::new();
     for listener in &declarations.tcp_listen {
-        let opened = gateway.listen(listener.spec.clone()).await;
+        let opened = gateway.listen(&listener.owner, listener.spec.clone()).await;
         told(TCP_LISTEN, listener, opened.map(|open| open.local), &mut faults);
     }
     for socket in &declarations.udp_in {
-        let opened = gateway.udp_in(socket.spec.clone());
+        let opened = gateway.udp_in(&socket.owner, socket.spec.clone());
         told(UDP_IN, socket, opened.map(|bound| bound.local), &mut faults);
     }
     for connection in &declarations.tcp_connect {
-        let opened = gateway.connect(connection.spec.clone()).await;
+        let opened = gateway.connect(&connection.owner, connection.spec.clone()).await;
         let to = format!("{}:{}", connection.spec.host, connection.spec.port);
         told(TCP_CONNECT, connection, opened.map(|_| to), &mut faults);
     }

@@ -7,8 +7,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{Bind, Dial, OWN_PORTS, Policy, Subject, Verdict, forms};
-use crate::net;
+use super::{Bind, Dial, OWN_PORTS, Policy, Verdict, forms};
+use crate::{identity::Caller, net};
 
 /// A policy that can be replaced while it is asked.
 pub struct InForce {
@@ -43,29 +43,29 @@ impl InForce {
     }
 
     /// Whether a name is worth resolving; see [`Policy::dial_name`].
-    pub fn dial_name(&self, subject: &Subject<'_>, dial: &Dial<'_>) -> Option<Verdict> {
-        self.policy.load().dial_name(subject, dial)
+    pub fn dial_name(&self, caller: &Caller, dial: &Dial<'_>) -> Option<Verdict> {
+        self.policy.load().dial_name(caller, dial)
     }
 
     /// Whether an address may be dialled, or sent a datagram.
-    pub fn dial(&self, subject: &Subject<'_>, dial: &Dial<'_>, address: SocketAddr) -> Verdict {
+    pub fn dial(&self, caller: &Caller, dial: &Dial<'_>, address: SocketAddr) -> Verdict {
         if self.is_own(address) {
             return Verdict::denied(OWN_PORTS);
         }
-        self.policy.load().dial(subject, dial, address.ip())
+        self.policy.load().dial(caller, dial, address.ip())
     }
 
     /// Whether an address may be bound. On a port of the gateway's, callers meant for it could be caught at any address.
-    pub fn bind(&self, subject: &Subject<'_>, bind: &Bind) -> Verdict {
+    pub fn bind(&self, caller: &Caller, bind: &Bind) -> Verdict {
         if bind.port != 0 && self.own_ports.load().contains(&bind.port) {
             return Verdict::denied(OWN_PORTS);
         }
-        self.policy.load().bind(subject, bind)
+        self.policy.load().bind(caller, bind)
     }
 
     /// Whether a socket of this port may join a group.
-    pub fn join(&self, subject: &Subject<'_>, group: IpAddr, port: u16) -> Verdict {
-        self.policy.load().join(subject, group, port)
+    pub fn join(&self, caller: &Caller, group: IpAddr, port: u16) -> Verdict {
+        self.policy.load().join(caller, group, port)
     }
 
     fn is_own(&self, address: SocketAddr) -> bool {

@@ -29,6 +29,8 @@ use std::{
     },
 };
 
+use crate::identity::Caller;
+
 pub use self::{
     class::{Class, Classified, classify},
     forms::{canonical, forms},
@@ -37,17 +39,6 @@ pub use self::{
     profile::Profile,
     rule::{Action, BindRule, DialRule, Ports, Whom, parse_cidr},
 };
-
-/// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject<'a> {
-    /// Its identity.
-    pub identity: &'a str,
-    /// Its namespace.
-    pub namespace: &'a str,
-    /// Its role's name.
-    pub role: &'a str,
-}
 
 /// What a socket speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,12 +126,12 @@ impl Policy {
 
     /// What can be said of a name before it is resolved: a denial where no address could be allowed. It keeps names that lead
     /// nowhere from being looked up, which tells them to whoever runs their zone.
-    pub fn dial_name(&self, subject: &Subject<'_>, dial: &Dial<'_>) -> Option<Verdict> {
+    pub fn dial_name(&self, caller: &Caller, dial: &Dial<'_>) -> Option<Verdict> {
         let name = dial.name?;
         if host::is_metadata_name(name) {
             return Some(Verdict::denied(METADATA_NAMES));
         }
-        let covers = |rule: &&DialRule| rule.may_cover(subject, dial.protocol, Some(name), dial.port);
+        let covers = |rule: &&DialRule| rule.may_cover(caller, dial.protocol, Some(name), dial.port);
         for rule in self.dial.iter().filter(covers) {
             match rule.action {
                 Action::Allow => return None,
@@ -152,13 +143,13 @@ impl Policy {
     }
 
     /// Whether an address may be dialled: all its forms have to be allowed.
-    pub fn dial(&self, subject: &Subject<'_>, dial: &Dial<'_>, address: IpAddr) -> Verdict {
+    pub fn dial(&self, caller: &Caller, dial: &Dial<'_>, address: IpAddr) -> Verdict {
         if let Some(name) = dial.name
             && host::is_metadata_name(name)
         {
             return Verdict::denied(METADATA_NAMES);
         }
-        let mut verdicts = forms(address).map(|form| self.dial_form(subject, dial, form));
+        let mut verdicts = forms(address).map(|form| self.dial_form(caller, dial, form));
         let first = verdicts.next().expect("an address has itself as a form");
         if !first.allowed {
             return first;
@@ -166,13 +157,13 @@ impl Policy {
         verdicts.find(|verdict| !verdict.allowed).unwrap_or(first)
     }
 
-    fn dial_form(&self, subject: &Subject<'_>, dial: &Dial<'_>, form: IpAddr) -> Verdict {
+    fn dial_form(&self, caller: &Caller, dial: &Dial<'_>, form: IpAddr) -> Verdict {
         let block = classify(form);
         if dial.protocol == Protocol::Tcp && matches!(block.class, Class::Multicast | Class::Broadcast) {
             return Verdict::denied(ONE_PEER_ONLY);
         }
         let mut by_name = None;
-        for rule in self.dial.iter().filter(|rule| rule.covers(subject, dial, form)) {
+        for rule in self.dial.iter().filter(|rule| rule.covers(caller, dial, form)) {
             if by_name.is_some() {
                 if rule.action == Action::Deny && rule.names_addresses() {
                     return Verdict::denied(RuleName::own(&rule.name));
@@ -201,16 +192,16 @@ impl Policy {
     }
 
     /// Whether an address may be bound.
-    pub fn bind(&self, subject: &Subject<'_>, bind: &Bind) -> Verdict {
-        match self.bind.iter().find(|rule| rule.covers_bind(subject, bind)) {
+    pub fn bind(&self, caller: &Caller, bind: &Bind) -> Verdict {
+        match self.bind.iter().find(|rule| rule.covers_bind(caller, bind)) {
             Some(rule) => Verdict::by(rule.action, &rule.name),
             None => self.profile.bind(bind),
         }
     }
 
     /// Whether a group may be joined, on a socket of this port.
-    pub fn join(&self, subject: &Subject<'_>, group: IpAddr, port: u16) -> Verdict {
-        match self.bind.iter().find(|rule| rule.covers_join(subject, group, port)) {
+    pub fn join(&self, caller: &Caller, group: IpAddr, port: u16) -> Verdict {
+        match self.bind.iter().find(|rule| rule.covers_join(caller, group, port)) {
             Some(rule) => Verdict::by(rule.action, &rule.name),
             None => self.profile.join(),
         }

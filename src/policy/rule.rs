@@ -4,7 +4,8 @@ use std::{fmt, net::IpAddr, ops::RangeInclusive, str::FromStr, sync::Arc};
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{Protocol, Subject, class::Classified, forms::canonical, host::HostPattern};
+use super::{Protocol, class::Classified, forms::canonical, host::HostPattern};
+use crate::identity::{Caller, Role};
 
 /// What a rule does with what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +23,19 @@ pub struct Whom {
     pub identities: Vec<String>,
     /// Namespaces, exact.
     pub namespaces: Vec<String>,
-    /// Roles, by name.
-    pub roles: Vec<String>,
+    /// Roles.
+    pub roles: Vec<Role>,
 }
 
 impl Whom {
-    fn covers(&self, subject: &Subject<'_>) -> bool {
+    fn covers(&self, caller: &Caller) -> bool {
         let identity = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(start) => subject.identity.starts_with(start),
-            None => pattern == subject.identity,
+            Some(start) => caller.identity.starts_with(start),
+            None => **pattern == *caller.identity,
         };
         any(&self.identities, identity)
-            && any(&self.namespaces, |namespace| namespace == subject.namespace)
-            && any(&self.roles, |role| role == subject.role)
+            && any(&self.namespaces, |namespace| **namespace == *caller.namespace)
+            && any(&self.roles, |role| *role == caller.role)
     }
 }
 
@@ -92,18 +93,18 @@ fn names_addresses(net: &IpNet) -> bool {
 
 impl DialRule {
     /// Whether all conditions hold; `form` is the address judged, in canonical form.
-    pub(super) fn covers(&self, subject: &Subject<'_>, dial: &super::Dial<'_>, form: IpAddr) -> bool {
-        self.may_cover(subject, dial.protocol, dial.name, dial.port)
+    pub(super) fn covers(&self, caller: &Caller, dial: &super::Dial<'_>, form: IpAddr) -> bool {
+        self.may_cover(caller, dial.protocol, dial.name, dial.port)
             && any(&self.cidrs, |net| net.contains(&form))
             && (self.action == Action::Deny || self.broadcast || !dial.broadcast)
     }
 
     /// Whether all conditions hold but those on the address.
-    pub(super) fn may_cover(&self, subject: &Subject<'_>, protocol: Protocol, name: Option<&str>, port: u16) -> bool {
+    pub(super) fn may_cover(&self, caller: &Caller, protocol: Protocol, name: Option<&str>, port: u16) -> bool {
         any(&self.ports, |ports| ports.contains(port))
             && any(&self.protocols, |one| *one == protocol)
             && any(&self.hosts, |pattern| name.is_some_and(|name| pattern.matches(name)))
-            && self.whom.covers(subject)
+            && self.whom.covers(caller)
     }
 
     /// Whether it is about certain addresses.
@@ -122,7 +123,7 @@ impl DialRule {
 impl BindRule {
     /// Whether all conditions for binding hold. An unspecified address takes the traffic of all addresses, `::` that of IPv4 as
     /// well: a rule that denies one of them denies it.
-    pub(super) fn covers_bind(&self, subject: &Subject<'_>, bind: &super::Bind) -> bool {
+    pub(super) fn covers_bind(&self, caller: &Caller, bind: &super::Bind) -> bool {
         let address = canonical(bind.address);
         let holds = |net: &IpNet| {
             let taken =
@@ -133,15 +134,15 @@ impl BindRule {
             && any(&self.cidrs, holds)
             && any(&self.ports, |ports| ports.contains(bind.port))
             && any(&self.protocols, |protocol| *protocol == bind.protocol)
-            && self.whom.covers(subject)
+            && self.whom.covers(caller)
     }
 
     /// Whether all conditions for joining a group hold.
-    pub(super) fn covers_join(&self, subject: &Subject<'_>, group: IpAddr, port: u16) -> bool {
+    pub(super) fn covers_join(&self, caller: &Caller, group: IpAddr, port: u16) -> bool {
         !self.groups.is_empty()
             && self.groups.iter().any(|net| net.contains(&group))
             && any(&self.ports, |ports| ports.contains(port))
-            && self.whom.covers(subject)
+            && self.whom.covers(caller)
     }
 }
 

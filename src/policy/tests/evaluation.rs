@@ -1,6 +1,7 @@
 //! Which rule decides.
 
 use super::{super::*, *};
+use crate::identity::Role;
 
 #[test]
 fn each_profile_allows_what_its_table_says() {
@@ -160,7 +161,7 @@ fn a_name_opens_no_address_that_the_profile_or_a_later_rule_denies() {
 fn names_that_no_address_could_be_allowed_for_are_not_looked_up() {
     let says = |rules: Vec<DialRule>, name: &str| {
         let dial = Dial { name: Some(name), ..tcp(80) };
-        Policy::new(Profile::Internet, rules, Vec::new()).dial_name(&SOMEBODY, &dial).map(|verdict| told(&verdict))
+        Policy::new(Profile::Internet, rules, Vec::new()).dial_name(&somebody(), &dial).map(|verdict| told(&verdict))
     };
     let list = || vec![rule("ours", Action::Allow).named(&["*.example.com"]), rule("rest", Action::Deny)];
     assert_eq!(says(list(), "secret.evil.net"), Some("no rest".into()));
@@ -186,34 +187,34 @@ fn metadata_names_are_denied_wherever_they_lead_and_whatever_allows_them() {
 fn a_rule_that_wants_tls_denies_what_goes_without() {
     let rules = || vec![DialRule { tls_required: true, ..rule("tls", Action::Allow).to(&["8.0.0.0/8"]) }];
     let policy = Policy::new(Profile::Dev, rules(), Vec::new());
-    let plain = policy.dial(&SOMEBODY, &tcp(443), ip("8.8.8.8"));
+    let plain = policy.dial(&somebody(), &tcp(443), ip("8.8.8.8"));
     assert!(!plain.allowed && plain.tls_missing, "{plain:?}");
-    let over_tls = policy.dial(&SOMEBODY, &Dial { tls: true, ..tcp(443) }, ip("8.8.8.8"));
+    let over_tls = policy.dial(&somebody(), &Dial { tls: true, ..tcp(443) }, ip("8.8.8.8"));
     assert!(over_tls.allowed && !over_tls.tls_missing, "{over_tls:?}");
 }
 
 #[test]
 fn rules_are_about_whom_they_name() {
-    let whom = |identities: &[&str], namespaces: &[&str], roles: &[&str]| {
+    let whom = |identities: &[&str], namespaces: &[&str], roles: &[Role]| {
         let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
-        Whom { identities: owned(identities), namespaces: owned(namespaces), roles: owned(roles) }
+        Whom { identities: owned(identities), namespaces: owned(namespaces), roles: roles.to_vec() }
     };
-    let allows = |whom: Whom, subject: &Subject<'_>| {
+    let allows = |whom: Whom, caller: &Caller| {
         let rules = vec![DialRule { whom, ..rule("own", Action::Allow).to(&["10.0.0.0/8"]) }];
-        Policy::new(Profile::Internet, rules, Vec::new()).dial(subject, &tcp(80), ip("10.0.0.1")).allowed
+        Policy::new(Profile::Internet, rules, Vec::new()).dial(caller, &tcp(80), ip("10.0.0.1")).allowed
     };
-    let subject = Subject { identity: "team-a/deploy", namespace: "a", role: "user" };
-    assert!(allows(whom(&[], &[], &[]), &subject));
-    assert!(allows(whom(&["team-a/deploy"], &["b", "a"], &["user", "operator"]), &subject));
-    assert!(allows(whom(&["team-a/*"], &[], &[]), &subject));
-    assert!(!allows(whom(&["team-a"], &[], &[]), &subject));
-    assert!(!allows(whom(&["team-a/*"], &["b"], &[]), &subject));
-    assert!(!allows(whom(&[], &[], &["operator"]), &subject));
+    let caller = Caller { identity: "team-a/deploy".into(), namespace: "a".into(), role: Role::User };
+    assert!(allows(whom(&[], &[], &[]), &caller));
+    assert!(allows(whom(&["team-a/deploy"], &["b", "a"], &[Role::User, Role::Operator]), &caller));
+    assert!(allows(whom(&["team-a/*"], &[], &[]), &caller));
+    assert!(!allows(whom(&["team-a"], &[], &[]), &caller));
+    assert!(!allows(whom(&["team-a/*"], &["b"], &[]), &caller));
+    assert!(!allows(whom(&[], &[], &[Role::Operator]), &caller));
 }
 
 #[test]
 fn binding_follows_its_own_rules() {
-    let says = |policy: &Policy, address: &str, port: u16| told(&policy.bind(&SOMEBODY, &bind(address, port)));
+    let says = |policy: &Policy, address: &str, port: u16| told(&policy.bind(&somebody(), &bind(address, port)));
     for (of, address, port, expected) in [
         (Profile::Dev, "127.0.0.1", 0, "yes profile.dev.bind-loopback"),
         (Profile::Dev, "0.0.0.0", 80, "yes profile.dev.bind-privileged-port"),
@@ -241,7 +242,7 @@ fn binding_follows_its_own_rules() {
 
 #[test]
 fn joining_groups_is_a_permission_of_its_own() {
-    let says = |policy: &Policy, group: &str| told(&policy.join(&SOMEBODY, ip(group), 5353));
+    let says = |policy: &Policy, group: &str| told(&policy.join(&somebody(), ip(group), 5353));
     assert_eq!(says(&profile(Profile::Lan), "239.1.2.3"), "yes profile.lan.join-multicast");
     assert_eq!(says(&profile(Profile::Internet), "239.1.2.3"), "no profile.internet.join-multicast");
     let rules = vec![
@@ -251,5 +252,5 @@ fn joining_groups_is_a_permission_of_its_own() {
     let policy = Policy::new(Profile::Internet, Vec::new(), rules);
     assert_eq!(says(&policy, "239.1.2.3"), "yes ours");
     assert_eq!(says(&policy, "239.2.2.3"), "no profile.internet.join-multicast");
-    assert!(!policy.bind(&SOMEBODY, &bind("239.1.2.3", 5353)).allowed, "a rule about groups is not about binding");
+    assert!(!policy.bind(&somebody(), &bind("239.1.2.3", 5353)).allowed, "a rule about groups is not about binding");
 }

@@ -5,11 +5,12 @@ mod evaluation;
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{
-    Action, Bind, BindRule, Dial, DialRule, HostPattern, Policy, Profile, Protocol, Subject, Whom, parse_cidr,
-};
+use super::{Action, Bind, BindRule, Dial, DialRule, HostPattern, Policy, Profile, Protocol, Whom, parse_cidr};
+use crate::identity::{Caller, Role};
 
-const SOMEBODY: Subject<'static> = Subject { identity: "somebody", namespace: "somewhere", role: "user" };
+fn somebody() -> Caller {
+    Caller { identity: "somebody".into(), namespace: "somewhere".into(), role: Role::User }
+}
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap_or_else(|_| panic!("{text} is no address"))
@@ -72,7 +73,7 @@ fn bind(address: &str, port: u16) -> Bind {
 
 /// "yes" or "no", and the rule.
 fn dialled(policy: &Policy, dial: &Dial<'_>, address: &str) -> String {
-    told(&policy.dial(&SOMEBODY, dial, ip(address)))
+    told(&policy.dial(&somebody(), dial, ip(address)))
 }
 
 fn told(verdict: &super::Verdict) -> String {
