@@ -62,6 +62,7 @@ impl Server {
     pub fn bind(gateway: Arc<Gateway>, address: SocketAddr) -> io::Result<Self> {
         let listener = net::tcp::listen(address, 0, gateway.limits.listen_backlog)?;
         let local = listener.local_addr()?;
+        gateway.policy.add_own_port(local.port());
         Ok(Self { gateway, listener, local })
     }
 

@@ -9,6 +9,7 @@ mod connect;
 mod drain;
 mod listen;
 mod patterns;
+mod permission;
 mod send;
 mod spec;
 mod udp;
@@ -43,7 +44,8 @@ use crate::{
     framing::WaitFor,
     identity::Caller,
     limits::Limits,
-    net::resolve::Resolver,
+    net::{local::is_local, resolve::Resolver},
+    policy::{InForce, Policy, Profile},
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
     subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
@@ -59,6 +61,8 @@ pub struct Gateway {
     pub registry: Arc<Registry>,
     /// Who receives.
     pub subscribers: Subscribers,
+    /// Who may dial and bind what.
+    pub policy: InForce,
     resolver: Resolver,
     patterns: Patterns,
     connects: Arc<Semaphore>,
@@ -81,13 +85,14 @@ impl Opening<'_> {
 }
 
 impl Gateway {
-    /// A gateway in which nothing lives yet.
+    /// A gateway in which nothing lives yet. Its policy is the profile `dev` until it is replaced.
     pub fn new(limits: Limits) -> Arc<Self> {
         let limits = Arc::new(limits);
         let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::new(Changes::new())));
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
             subscribers: Subscribers::new(Arc::clone(&limits)),
+            policy: InForce::new(Policy::new(Profile::Dev, Vec::new(), Vec::new()), is_local),
             resolver: Resolver::new(limits.name_lookups),
             patterns: Patterns::new(limits.pattern()),
             connects: Arc::new(Semaphore::new(limits.pending_connects)),

@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -14,13 +17,19 @@ use crate::{identity::Caller, net};
 pub struct InForce {
     policy: ArcSwap<Policy>,
     own_ports: ArcSwap<Vec<u16>>,
+    epoch: AtomicU64,
     is_local: fn(SocketAddr) -> bool,
 }
 
 impl InForce {
     /// `is_local` tells whether an address, in canonical form, is one of this host's.
     pub fn new(policy: Policy, is_local: fn(SocketAddr) -> bool) -> Self {
-        Self { policy: ArcSwap::from_pointee(policy), own_ports: ArcSwap::default(), is_local }
+        Self {
+            policy: ArcSwap::from_pointee(policy),
+            own_ports: ArcSwap::default(),
+            epoch: AtomicU64::new(0),
+            is_local,
+        }
     }
 
     /// The policy that counts now.
@@ -31,6 +40,12 @@ impl InForce {
     /// Replaces it whole: who asks from now on is answered by the new one. What is open stays open.
     pub fn replace(&self, policy: Arc<Policy>) {
         self.policy.store(policy);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts what was changed. A verdict may be kept with the epoch that was read before it was asked for, and holds until another.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// The gateway itself listens on this port: neither dialled nor bound by any caller.
@@ -40,6 +55,7 @@ impl InForce {
             ports.push(port);
             ports
         });
+        self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether a name is worth resolving; see [`Policy::dial_name`].

@@ -20,14 +20,7 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use crate::identity::Caller;
 
@@ -104,8 +97,6 @@ pub struct Policy {
     pub profile: Profile,
     dial: Vec<DialRule>,
     bind: Vec<BindRule>,
-    /// Tells policies apart, so that a verdict can be kept for as long as its policy is in force.
-    id: u64,
 }
 
 const METADATA_NAMES: RuleName = RuleName::Fixed("metadata-names");
@@ -115,13 +106,7 @@ const ONE_PEER_ONLY: RuleName = RuleName::Fixed("tcp-unicast-only");
 impl Policy {
     /// A policy of these rules, in their order, and this profile.
     pub fn new(profile: Profile, dial: Vec<DialRule>, bind: Vec<BindRule>) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        Self { profile, dial, bind, id: COUNT.fetch_add(1, Ordering::Relaxed) }
-    }
-
-    /// No other policy of this process has it.
-    pub fn id(&self) -> u64 {
-        self.id
+        Self { profile, dial, bind }
     }
 
     /// What can be said of a name before it is resolved: a denial where no address could be allowed. It keeps names that lead
