@@ -9,6 +9,7 @@
 //! | 0 | [`error`] | the one error type; the only table from an error to its code and its gRPC status |
 //! | 0 | [`envelope`] | ids, envelopes and what they carry |
 //! | 0 | [`limits`] | every bound, its default, its memory |
+//! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
@@ -42,6 +43,7 @@ pub mod framing;
 pub mod gateway;
 pub mod limits;
 pub mod net;
+pub mod quota;
 pub mod registry;
 pub mod server;
 pub mod session;

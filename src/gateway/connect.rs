@@ -78,12 +78,9 @@ impl Gateway {
     ) -> Result<(Arc<TcpSession>, watch::Receiver<Outcome>), Error> {
         let subscriber = self.subscriber(&spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
-        let permit = Arc::clone(&self.connects).try_acquire_owned().map_err(|_| {
-            Error::limit(
-                "pending_connects",
-                self.limits.pending_connects,
-                "too many connections are being made; try again",
-            )
+        let most = self.limits.now().pending_connects;
+        let permit = self.dialling.take(most).ok_or_else(|| {
+            Error::limit("pending_connects", most, "too many connections are being made; try again")
         })?;
         let id = spec.session_id.clone().unwrap_or_else(SessionId::random);
         let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpOutbound);
@@ -96,7 +93,7 @@ impl Gateway {
         let dial = Dial {
             gateway: Arc::clone(self),
             session: Arc::clone(&session),
-            deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.connect_timeout),
+            deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.now().connect_timeout),
         };
         let run = {
             let (failure, tell) = (Arc::clone(&failure), tell.clone());
@@ -148,7 +145,7 @@ impl Gateway {
         let claim = Self::opener(subscriber, &id, spec.wait_for.clone());
         let lifecycle = subscriber.lane(LaneKey::Session(id.clone()));
         let core = Core::new(id, kind, listener, lifecycle, &spec.session, Arc::clone(self.registry.changes()));
-        Arc::new(TcpSession::new(core, target, spec, claim, Arc::clone(&self.limits)))
+        Arc::new(TcpSession::new(core, target, spec, claim, self.limits.keep()))
     }
 }
 
@@ -193,7 +190,7 @@ impl Dial {
     async fn connect(&self) -> Result<(TcpStream, Ends), Error> {
         let (host, port) = &self.session.target;
         let addrs = self.gateway.resolver.resolve(host, *port, self.deadline).await.map_err(unresolved)?;
-        let receive_buffer = self.gateway.limits.socket_receive_buffer_bytes;
+        let receive_buffer = self.gateway.limits.now().socket_receive_buffer_bytes;
         let refused = |error: io::Error| refused(host, *port, &error);
         tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(refused)
     }

@@ -19,7 +19,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::patterns::Patterns;
@@ -39,8 +38,9 @@ use crate::{
     envelope::{Body, Envelope, MessageId, SessionId},
     error::{Error, Reason},
     framing::WaitFor,
-    limits::Limits,
+    limits::{Limits, LiveLimits},
     net::resolve::Resolver,
+    quota::Count,
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
     subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
@@ -51,14 +51,14 @@ pub struct Gateway {
     /// This process: resumes against another fail.
     pub instance_id: String,
     /// All bounds.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<LiveLimits>,
     /// What lives.
     pub registry: Arc<Registry>,
     /// Who receives.
     pub subscribers: Subscribers,
     resolver: Resolver,
     patterns: Patterns,
-    connects: Arc<Semaphore>,
+    dialling: Count,
     messages: AtomicU64,
     /// Held from looking for an earlier call with the same request id until the session or listener is entered.
     opening: Mutex<()>,
@@ -80,19 +80,29 @@ impl Opening<'_> {
 impl Gateway {
     /// A gateway in which nothing lives yet.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let limits = Arc::new(limits);
+        let resolver = Resolver::new(limits.name_lookups);
+        let limits = Arc::new(LiveLimits::new(limits));
         let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::new(Changes::new())));
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
             subscribers: Subscribers::new(Arc::clone(&limits)),
-            resolver: Resolver::new(limits.name_lookups),
-            patterns: Patterns::new(limits.pattern()),
-            connects: Arc::new(Semaphore::new(limits.pending_connects)),
+            resolver,
+            patterns: Patterns::default(),
+            dialling: Count::default(),
             messages: AtomicU64::new(0),
             opening: Mutex::new(()),
             registry,
             limits,
         })
+    }
+
+    /// Puts other bounds into force: at once for what is opened from now on and for every subscriber; sessions keep those they were
+    /// opened with.
+    pub fn limit(&self, limits: Limits) {
+        let limits = Arc::new(limits);
+        self.limits.replace(Arc::clone(&limits));
+        self.subscribers.limit(&limits);
+        self.patterns.forget();
     }
 
     /// The subscriber of this name; empty stands for "default".
@@ -166,7 +176,7 @@ impl Gateway {
                 Reason::WaitForInvalid,
                 "wait_for needs line mode: open the session with mode TCP_MODE_LINE",
             )),
-            Pattern::Regex(text) => self.patterns.compile(text).await.map(Some),
+            Pattern::Regex(text) => self.patterns.compile(text, self.limits.now().pattern()).await.map(Some),
         }
     }
 
@@ -218,7 +228,7 @@ impl Gateway {
         if subscriber.is_overdue() {
             return Err(Error::limit(
                 "subscriber_events",
-                self.limits.subscriber_events,
+                self.limits.now().subscriber_events,
                 format!(
                     "the subscriber \"{}\" has too many undelivered events: attach a stream to it",
                     subscriber.name()
@@ -234,7 +244,7 @@ impl Gateway {
     }
 
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
-        Some(asked.unwrap_or(self.limits.orphan_timeout)).filter(|timeout| !timeout.is_zero())
+        Some(asked.unwrap_or(self.limits.now().orphan_timeout)).filter(|timeout| !timeout.is_zero())
     }
 }
 

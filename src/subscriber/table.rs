@@ -8,12 +8,12 @@ use std::{
 use tokio::time::Instant;
 
 use super::Subscriber;
-use crate::{error::Error, limits::Limits};
+use crate::{error::Error, limits::{Limits, LiveLimits}};
 
 /// All subscribers. One comes into being when it is first named, and is removed (with what nobody fetched) when no stream,
 /// session or listener has used it for `limits.subscriber_idle_timeout`.
 pub struct Subscribers {
-    limits: Arc<Limits>,
+    limits: Arc<LiveLimits>,
     table: Mutex<HashMap<Arc<str>, Entry>>,
 }
 
@@ -25,7 +25,7 @@ struct Entry {
 
 impl Subscribers {
     /// An empty table.
-    pub fn new(limits: Arc<Limits>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>) -> Self {
         Self { limits, table: Mutex::new(HashMap::new()) }
     }
 
@@ -38,15 +38,16 @@ impl Subscribers {
         if let Some(entry) = table.get(name) {
             return Ok((Arc::clone(&entry.subscriber), false));
         }
-        if table.len() >= self.limits.subscribers {
+        let limits = self.limits.keep();
+        if table.len() >= limits.subscribers {
             return Err(Error::limit(
                 "subscribers",
-                self.limits.subscribers,
-                format!("there are {} subscribers already; use an existing name", self.limits.subscribers),
+                limits.subscribers,
+                format!("there are {} subscribers already; use an existing name", limits.subscribers),
             ));
         }
         let name: Arc<str> = name.into();
-        let subscriber = Arc::new(Subscriber::new(Arc::clone(&name), &self.limits));
+        let subscriber = Arc::new(Subscriber::new(Arc::clone(&name), &limits));
         table.insert(name, Entry { subscriber: Arc::clone(&subscriber), idle_since: None });
         Ok((subscriber, true))
     }
@@ -66,9 +67,17 @@ impl Subscribers {
         self.len() == 0
     }
 
+    /// Puts all of them under other limits.
+    pub fn limit(&self, limits: &Arc<Limits>) {
+        for subscriber in self.all() {
+            subscriber.lock().limit(limits);
+        }
+    }
+
     /// Removes those that nothing uses any more; returns them.
     pub fn sweep(&self, now: Instant) -> Vec<Arc<Subscriber>> {
         let mut removed = Vec::new();
+        let most_idle = self.limits.now().subscriber_idle_timeout;
         self.lock().retain(|_, entry| {
             // Lanes and streams hold the subscriber, and nobody can take hold of it while the table is locked.
             if Arc::strong_count(&entry.subscriber) > 1 {
@@ -76,7 +85,7 @@ impl Subscribers {
                 return true;
             }
             let since = *entry.idle_since.get_or_insert(now);
-            let keep = now.duration_since(since) < self.limits.subscriber_idle_timeout;
+            let keep = now.duration_since(since) < most_idle;
             if !keep {
                 removed.push(Arc::clone(&entry.subscriber));
             }
