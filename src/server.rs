@@ -94,8 +94,7 @@ impl Server {
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
         let accepting_ends = if self.inherited { stop.clone() } else { streams_ended.clone() };
-        let incoming =
-            incoming(self.listener, Arc::clone(&self.gateway.limits), accepting_ends, streams_ended.clone());
+        let incoming = incoming(self.listener, Arc::clone(&self.gateway.limits), accepting_ends, streams_ended.clone());
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));

@@ -58,7 +58,8 @@ impl Inherited {
     /// A socket that nobody serves would let its clients wait for ever.
     pub(super) fn check_all_taken(&self) -> anyhow::Result<()> {
         if let Some((name, socket)) = self.0.first() {
-            let address = socket.local_addr().map_or_else(|_| "?".to_owned(), |address: SocketAddr| address.to_string());
+            let address =
+                socket.local_addr().map_or_else(|_| "?".to_owned(), |address: SocketAddr| address.to_string());
             bail!(
                 "the service manager handed over a socket \"{name}\" at {address} that nothing here serves: call it \"{GRPC}\", or \
                  after the `name` of a [[tcp_listen]] (FileDescriptorName= in the socket unit)"

@@ -31,7 +31,10 @@ impl Reload {
                     tracing::error!(origin = %fault.origin, "reload refused: {fault}");
                 }
                 let faults = faults.iter().count();
-                tracing::error!(faults, "reload refused: nothing has changed; correct the configuration and send SIGHUP again");
+                tracing::error!(
+                    faults,
+                    "reload refused: nothing has changed; correct the configuration and send SIGHUP again"
+                );
                 return;
             }
         };

@@ -79,9 +79,10 @@ impl Gateway {
         let subscriber = self.subscriber(&spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
         let most = self.limits.now().pending_connects;
-        let permit = self.dialling.take(most).ok_or_else(|| {
-            Error::limit("pending_connects", most, "too many connections are being made; try again")
-        })?;
+        let permit = self
+            .dialling
+            .take(most)
+            .ok_or_else(|| Error::limit("pending_connects", most, "too many connections are being made; try again"))?;
         let id = spec.session_id.clone().unwrap_or_else(SessionId::random);
         let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpOutbound);
         let target = (Arc::clone(&spec.host), spec.port);

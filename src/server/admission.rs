@@ -117,9 +117,10 @@ mod tests {
         let places = [HERE, HERE, THERE].map(|peer| admission.admit(peer).expect("a place"));
         let told = |peer| admission.admit(peer).map(|_| ()).expect_err("full").metadata()[0].1.clone();
         assert_eq!(told(THERE), "grpc_connections");
-        let [first, ..] = places;
+        let [first, second, third] = places;
+        drop(third);
         assert_eq!(told(HERE), "grpc_connections_per_peer");
-        drop(first);
+        drop((first, second));
         let table = admission.table();
         assert_eq!((table.connections, table.by_peer.len(), table.handshakes.len()), (0, 0, 0));
     }

@@ -101,7 +101,8 @@ impl Connection {
             deadline: Box::pin(sleep(limits.grpc_preface_timeout)),
             pushed_out: Box::pin(place.pushed_out.clone().cancelled_owned()),
         };
-        let age = (!limits.grpc_connection_age.is_zero()).then(|| limits.grpc_connection_age + limits.grpc_connection_age_grace);
+        let age = (!limits.grpc_connection_age.is_zero())
+            .then(|| limits.grpc_connection_age + limits.grpc_connection_age_grace);
         Self { stream, preface: Some(preface), end: age.map(|age| Box::pin(sleep(age))), place }
     }
 }

@@ -8,7 +8,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::Subscriber;
-use crate::{error::Error, limits::{Limits, LiveLimits}};
+use crate::{
+    error::Error,
+    limits::{Limits, LiveLimits},
+};
 
 /// All subscribers. One comes into being when it is first named, and is removed (with what nobody fetched) when no stream,
 /// session or listener has used it for `limits.subscriber_idle_timeout`.
