@@ -19,7 +19,7 @@ use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 use self::incoming::incoming;
 use crate::{
     api::{
-        GatewayService, SessionsService,
+        Callers, GatewayService, SessionsService,
         proto::{
             DESCRIPTORS, session_service_server::SessionServiceServer,
             socket_gateway_service_server::SocketGatewayServiceServer,
@@ -145,9 +145,10 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
             // Without these, clients cannot show the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    let sockets = SocketGatewayServiceServer::new(GatewayService::new(Arc::clone(gateway)))
+    let callers = Callers::local();
+    let sockets = SocketGatewayServiceServer::new(GatewayService::new(Arc::clone(gateway), callers.clone()))
         .max_decoding_message_size(limits.grpc_message_bytes);
-    let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway)))
+    let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway), callers))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let router = builder(limits)
         .add_service(sockets)

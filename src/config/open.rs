@@ -21,15 +21,15 @@ pub async fn open(
     let mut faults = Vec::new();
     for listener in &declarations.tcp_listen {
         let socket = listener.name.as_deref().and_then(&mut inherited);
-        let opened = gateway.listen_on(listener.spec.clone(), socket).await;
+        let opened = gateway.listen_on(&listener.owner, listener.spec.clone(), socket).await;
         told(TCP_LISTEN, listener, opened.map(|open| open.local), &mut faults);
     }
     for socket in &declarations.udp_in {
-        let opened = gateway.udp_in(socket.spec.clone());
+        let opened = gateway.udp_in(&socket.owner, socket.spec.clone());
         told(UDP_IN, socket, opened.map(|bound| bound.local), &mut faults);
     }
     for connection in &declarations.tcp_connect {
-        let opened = gateway.connect(connection.spec.clone()).await;
+        let opened = gateway.connect(&connection.owner, connection.spec.clone()).await;
         let to = format!("{}:{}", connection.spec.host, connection.spec.port);
         told(TCP_CONNECT, connection, opened.map(|_| to), &mut faults);
     }

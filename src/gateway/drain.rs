@@ -38,7 +38,7 @@ impl Gateway {
         }
         for subscriber in self.subscribers.sweep(now) {
             tracing::debug!(subscriber = %subscriber.name(), "idle subscriber removed");
-            self.registry.changes().publish(|| Change::SubscriberRemoved(Arc::clone(subscriber.name())));
+            self.registry.changes().publish(|| Change::SubscriberRemoved(subscriber.scoped_name()));
         }
     }
 

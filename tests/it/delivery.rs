@@ -529,6 +529,7 @@ async fn a_listener_whose_subscriber_cannot_take_connected_stops_accepting_and_g
         listener_id: listening.listener_id,
         close_sessions: true,
         subscriber: "late".into(),
+        ..Default::default()
     };
     sockets.tcp_unlisten(unlisten).await.expect("closes");
     gateway.released().await;

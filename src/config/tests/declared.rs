@@ -157,7 +157,7 @@ async fn what_is_declared_is_opened_for_its_subscriber() {
     let listeners = gateway.registry.listeners();
     let of: Vec<_> = listeners.iter().map(|one| one.lane().subscriber().name().to_string()).collect();
     assert_eq!(of, ["a"]);
-    assert!(gateway.registry.session("u").is_ok());
+    assert!(gateway.registry.session("", "u").is_ok());
     gateway.registry.abort_all();
 }
 
