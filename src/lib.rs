@@ -10,6 +10,7 @@
 //! | 0 | [`envelope`] | ids, envelopes and what they carry |
 //! | 0 | [`identity`] | who calls: callers, namespaces, roles |
 //! | 0 | [`limits`] | every bound, its default, its memory |
+//! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
@@ -46,6 +47,7 @@ pub mod identity;
 pub mod limits;
 pub mod net;
 pub mod policy;
+pub mod quota;
 pub mod registry;
 pub mod server;
 pub mod session;

@@ -84,13 +84,11 @@ impl Gateway {
     ) -> Result<(Arc<TcpSession>, watch::Receiver<Outcome>), Error> {
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
-        let permit = Arc::clone(&self.connects).try_acquire_owned().map_err(|_| {
-            Error::limit(
-                "pending_connects",
-                self.limits.pending_connects,
-                "too many connections are being made; try again",
-            )
-        })?;
+        let most = self.limits.now().pending_connects;
+        let permit = self
+            .dialling
+            .take(most)
+            .ok_or_else(|| Error::limit("pending_connects", most, "too many connections are being made; try again"))?;
         let id = spec.session_id.clone().unwrap_or_else(SessionId::random);
         let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpOutbound);
         let target = (Arc::clone(&spec.host), spec.port);
@@ -102,7 +100,7 @@ impl Gateway {
         let dial = Dial {
             gateway: Arc::clone(self),
             session: Arc::clone(&session),
-            deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.connect_timeout),
+            deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.now().connect_timeout),
         };
         let run = {
             let (failure, tell) = (Arc::clone(&failure), tell.clone());
@@ -156,7 +154,7 @@ impl Gateway {
         let changes = Arc::clone(self.registry.changes());
         let kind = if listener.is_some() { Kind::TcpInbound } else { Kind::TcpOutbound };
         let core = Core::new(id, Arc::clone(owner), kind, listener, lifecycle, &spec.session, changes);
-        Arc::new(TcpSession::new(core, target, spec, claim, Arc::clone(&self.limits)))
+        Arc::new(TcpSession::new(core, target, spec, claim, self.limits.keep()))
     }
 }
 
@@ -206,7 +204,7 @@ impl Dial {
             NoAddress::Unresolved(error) => unresolved(error),
             NoAddress::Denied(error) => error,
         })?;
-        let receive_buffer = self.gateway.limits.socket_receive_buffer_bytes;
+        let receive_buffer = self.gateway.limits.now().socket_receive_buffer_bytes;
         let refused = |error: io::Error| refused(host, *port, &error);
         tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(refused)
     }

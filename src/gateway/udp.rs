@@ -75,7 +75,7 @@ impl Gateway {
                 .with("port", address.port())
                 .with_io(&error)
         };
-        let buffer = self.limits.udp_receive_buffer_bytes;
+        let buffer = self.limits.now().udp_receive_buffer_bytes;
         let socket = udp::bind(spec.address, &spec.groups, spec.reuse_address, buffer).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
         let socket = Arc::new(socket);
