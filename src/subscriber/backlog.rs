@@ -97,6 +97,12 @@ impl Backlog {
         }
     }
 
+    /// Puts it under other limits; sessions that wait for credit look again.
+    pub(super) fn limit(&mut self, limits: &Arc<Limits>) {
+        self.limits = Arc::clone(limits);
+        self.lanes.limit(limits);
+    }
+
     pub(super) fn open_lane(&mut self, key: LaneKey) -> usize {
         self.lanes.open(key)
     }
@@ -123,10 +129,6 @@ impl Backlog {
 
     pub(super) fn push_datagram(&mut self, lane: usize, envelope: Envelope) -> u64 {
         self.lanes.push_datagram(lane, envelope)
-    }
-
-    pub(super) fn count_dropped(&mut self, lane: usize, datagrams: u64) {
-        self.lanes.count_dropped(lane, datagrams);
     }
 
     pub(super) fn read_budget(&mut self, lane: usize, notify: &Arc<Notify>) -> usize {

@@ -73,6 +73,11 @@ impl Lanes {
         }
     }
 
+    pub(super) fn limit(&mut self, limits: &Arc<Limits>) {
+        self.limits = Arc::clone(limits);
+        self.signal_paused();
+    }
+
     pub(super) fn open(&mut self, key: LaneKey) -> usize {
         if let Some(&index) = self.by_key.get(&key) {
             self.slab[index].1.handles += 1;
@@ -169,17 +174,19 @@ impl Lanes {
         }
     }
 
-    /// Adds a datagram; the oldest waiting ones of the lane make room. Returns how many went.
+    /// Adds a datagram; the oldest waiting ones of the lane make room. Returns how many went, not counting those that it says were
+    /// dropped before it.
     pub(super) fn push_datagram(&mut self, index: usize, envelope: Envelope) -> u64 {
         let cost = envelope.cost();
         let mut dropped = 0;
+        self.dropped += envelope.dropped_before;
         while self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
             || self.bytes + cost > self.limits.subscriber_backlog_bytes
         {
             let lane = &mut self.slab[index].1;
             dropped += 1;
             let Some((_, oldest)) = pop(&mut lane.data) else {
-                lane.missing_data += 1;
+                lane.missing_data += 1 + envelope.dropped_before;
                 self.dropped += dropped;
                 return dropped;
             };
@@ -212,11 +219,6 @@ impl Lanes {
             self.slab[index].1.missing_reports += 1;
             self.dropped += 1;
         }
-    }
-
-    pub(super) fn count_dropped(&mut self, index: usize, datagrams: u64) {
-        self.slab[index].1.missing_data += datagrams;
-        self.dropped += datagrams;
     }
 
     /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again
