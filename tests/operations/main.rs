@@ -5,6 +5,12 @@
 
 /// Sockets that a service manager hands over, and what it is told.
 mod activation;
+/// SIGTERM in every state.
+mod drain;
+/// HTTP/2 attacks.
+mod floods;
+/// HTTP/2 frames by hand.
+mod h2;
 /// A gateway as a process.
 mod process;
 /// SIGHUP.

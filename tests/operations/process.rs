@@ -174,6 +174,13 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "in vain: {what}");
 }
 
+/// What a process occupies of memory now.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).expect("it runs");
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second is resident");
+    pages * 4096
+}
+
 /// The limit that a call ran into.
 pub fn limit(status: &Status) -> String {
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
