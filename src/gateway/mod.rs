@@ -9,6 +9,7 @@ mod connect;
 mod drain;
 mod listen;
 mod patterns;
+mod permission;
 mod send;
 mod spec;
 mod udp;
@@ -42,7 +43,8 @@ use crate::{
     framing::WaitFor,
     identity::Caller,
     limits::{Limits, LiveLimits},
-    net::resolve::Resolver,
+    net::{local::is_local, resolve::Resolver},
+    policy::{InForce, Policy, Profile},
     quota::Count,
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
@@ -59,6 +61,8 @@ pub struct Gateway {
     pub registry: Arc<Registry>,
     /// Who receives.
     pub subscribers: Subscribers,
+    /// Who may dial and bind what.
+    pub policy: InForce,
     resolver: Resolver,
     patterns: Patterns,
     dialling: Count,
@@ -81,7 +85,7 @@ impl Opening<'_> {
 }
 
 impl Gateway {
-    /// A gateway in which nothing lives yet.
+    /// A gateway in which nothing lives yet. Its policy is the profile `dev` until it is replaced.
     pub fn new(limits: Limits) -> Arc<Self> {
         let resolver = Resolver::new(limits.name_lookups);
         let limits = Arc::new(LiveLimits::new(limits));
@@ -89,6 +93,7 @@ impl Gateway {
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
             subscribers: Subscribers::new(Arc::clone(&limits)),
+            policy: InForce::new(Policy::new(Profile::Dev, Vec::new(), Vec::new()), is_local),
             resolver,
             patterns: Patterns::default(),
             dialling: Count::default(),
