@@ -198,7 +198,7 @@ fn dialled(
         .map(net::canonical)
         .map(|address| (address.ip(), in_force.dial(caller, &dial, address)))
         .collect();
-    let first = addresses.iter().find(|(_, verdict)| verdict.allowed).or(addresses.first());
+    let first = addresses.iter().find(|(_, verdict)| verdict.allowed).or_else(|| addresses.first());
     let verdict = first
         .map(|(_, verdict)| verdict.clone())
         .ok_or_else(|| Failure::NoHost(format!("\"{host}\" has no address")))?;
