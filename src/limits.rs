@@ -124,6 +124,11 @@ pub struct Limits {
     /// How long a gRPC connection may take to send its HTTP/2 preface.
     #[serde(with = "humantime_serde")]
     pub grpc_preface_timeout: Duration,
+    /// Connections to the admin port.
+    pub admin_connections: usize,
+    /// How long a request to the admin port may take to send its headers; an idle connection ends after it as well.
+    #[serde(with = "humantime_serde")]
+    pub admin_header_timeout: Duration,
     /// How long a graceful stop may take before everything is cut.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
@@ -176,6 +181,8 @@ impl Default for Limits {
             grpc_streams_per_connection: 1024,
             grpc_message_bytes: 2 * MIB,
             grpc_preface_timeout: Duration::from_secs(10),
+            admin_connections: 16,
+            admin_header_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(25),
         }
     }

@@ -14,9 +14,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     changes::{Change, Changes},
-    envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
+    envelope::{Body, CloseReason, Ends, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     limits::Limits,
+    metrics::{Door, Metrics, Traffic},
     session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
 };
 
@@ -36,6 +37,16 @@ impl Session {
             Self::Tcp(session) => &session.core,
             Self::Udp(session) => &session.core,
         }
+    }
+
+    /// What it moved so far.
+    pub fn traffic(&self) -> Traffic {
+        let core = self.core();
+        let (datagrams_received, datagrams_sent, _) = match self {
+            Self::Tcp(_) => (0, 0, 0),
+            Self::Udp(session) => session.datagrams(),
+        };
+        Traffic { bytes_received: core.received(), bytes_sent: core.sent(), datagrams_received, datagrams_sent }
     }
 }
 
@@ -73,6 +84,7 @@ struct Tables {
 pub struct Registry {
     limits: Arc<Limits>,
     changes: Arc<Changes>,
+    metrics: Arc<Metrics>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
     background: TaskTracker,
@@ -81,10 +93,11 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<Limits>, changes: Arc<Changes>) -> Self {
+    pub fn new(limits: Arc<Limits>, changes: Arc<Changes>, metrics: Arc<Metrics>) -> Self {
         Self {
             limits,
             changes,
+            metrics,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
             background: TaskTracker::new(),
@@ -144,6 +157,7 @@ impl Registry {
         tables.sessions.insert(id.clone(), (session.clone(), request_id));
         session.core().emit(first);
         drop(tables);
+        self.metrics.sessions.opened(session.core().kind);
         self.changes.publish(|| Change::SessionAdded(id));
         // Ends the session in Drop, so that not even a panic in its task leaves it behind.
         let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error };
@@ -183,11 +197,13 @@ impl Registry {
         tables.listeners.insert(listener.id.clone(), (Arc::clone(listener), request_id));
         listener.emit(Body::Listening { local: listener.local, groups: Arc::new([]) });
         drop(tables);
+        self.metrics.sessions.listeners_opened.increment();
         self.changes.publish(|| Change::ListenerAdded(listener.id.clone()));
         let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener) };
         let listener = Arc::clone(listener);
         self.tasks.spawn(async move {
-            accept_loop(listener, socket, may_accept, accepted).await;
+            let failed = || end.registry.metrics.doors.accept_failed(Door::Listener);
+            accept_loop(listener, socket, may_accept, accepted, failed).await;
             drop(end);
         });
         Ok(())
@@ -226,6 +242,18 @@ impl Registry {
     /// All sessions, in no order.
     pub fn sessions(&self) -> Vec<Session> {
         self.read().sessions.values().map(|(session, _)| session.clone()).collect()
+    }
+
+    /// All sessions, in no order, and what all there ever were have moved, by kind. Both are of the same moment: a session that ends
+    /// is either among them or in what the ended ones have moved.
+    pub fn sessions_and_traffic(&self) -> (Vec<Session>, [Traffic; Kind::ALL.len()]) {
+        let tables = self.read();
+        let mut traffic = Kind::ALL.map(|kind| self.metrics.sessions.ended_traffic(kind));
+        let sessions = tables.sessions.values().map(|(session, _)| {
+            traffic[session.core().kind as usize] += session.traffic();
+            session.clone()
+        });
+        (sessions.collect(), traffic)
     }
 
     /// All listeners, in no order.
@@ -315,6 +343,8 @@ impl Drop for EndSession {
         if let Some((_, Some(request))) = tables.sessions.remove(&core.id) {
             tables.requests.remove(&request);
         }
+        // Under the lock: see `sessions_and_traffic`.
+        self.registry.metrics.sessions.ended(core.kind, self.reason, &self.session.traffic());
         drop(tables);
         self.registry.changes.publish(|| Change::SessionRemoved(core.id.clone()));
         core.emit_last(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });

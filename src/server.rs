@@ -3,6 +3,7 @@
 //! tonic's own accept loop neither backs off when file descriptors are used up, nor bounds connections, nor ends those that never
 //! finish the HTTP/2 preface; `incoming` does.
 
+mod calls;
 mod incoming;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter};
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
+use tower_layer::{Identity, Stack};
 
-use self::incoming::incoming;
+use self::{calls::CountCalls, incoming::incoming};
 use crate::{
     api::{
         GatewayService, SessionsService,
@@ -82,7 +84,7 @@ impl Server {
         // Connections end when the streams have, and come in until then: while the sessions wind down, health says NOT_SERVING and
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
-        let incoming = incoming(self.listener, &limits, streams_ended.clone());
+        let incoming = incoming(self.listener, &limits, &self.gateway.metrics, streams_ended.clone());
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
@@ -120,7 +122,7 @@ impl Server {
     }
 }
 
-fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
+fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router<Stack<CountCalls, Identity>>) {
     let limits = &gateway.limits;
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
@@ -138,6 +140,7 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
     let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway)))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let router = builder(limits)
+        .layer(CountCalls::new(&gateway.metrics))
         .add_service(sockets)
         .add_service(sessions)
         .add_service(health_service)

@@ -1,12 +1,13 @@
 //! `serve`: from a configuration to a running gateway, and to its end.
 
-use std::{io, net::SocketAddr};
+use std::{convert::Infallible, io, net::SocketAddr};
 
 use anyhow::{Context, anyhow};
 use tokio_util::sync::CancellationToken;
 
 use super::{logging, signals::Signals};
 use crate::{
+    admin::AdminServer,
     config::{self, Config},
     error::io_sentence,
     gateway::Gateway,
@@ -29,13 +30,18 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     raise_descriptor_limit(&config.limits);
     let gateway = Gateway::new(config.limits.clone());
     let bound = Server::bind(gateway.clone(), config.listen);
+    let admin = config.admin.listen.map(|address| {
+        AdminServer::bind(gateway.clone(), address).map_err(|error| cannot_listen("admin.listen", address, &error))
+    });
+    let admin = admin.transpose();
     let opened = config::open(&gateway, &config.declarations).await;
-    let server = match (bound, opened) {
-        (Ok(server), Ok(())) => server,
-        (bound, opened) => {
-            let address = bound.err().map(|error| cannot_listen(config.listen, &error));
+    let (server, admin) = match (bound, admin, opened) {
+        (Ok(server), Ok(admin), Ok(())) => (server, admin),
+        (bound, admin, opened) => {
+            let address = bound.err().map(|error| cannot_listen("listen", config.listen, &error));
             let faults = opened.err().map(|faults| faults.to_string());
-            return Err(anyhow!(address.into_iter().chain(faults).collect::<Vec<_>>().join("\n")));
+            let all = address.into_iter().chain(admin.err()).chain(faults);
+            return Err(anyhow!(all.collect::<Vec<_>>().join("\n")));
         }
     };
     announce(config, &gateway, server.local_addr());
@@ -43,9 +49,20 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     tokio::select! {
         ended = server.serve(stop.clone(), kill.clone()) => ended.context("the gRPC server failed")?,
         never = signals.pass_on(&stop, &kill) => match never {},
+        // It answers to the very end: how the way down goes is worth a look as well.
+        never = watched(admin) => match never {},
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves the admin port where there is one, for as long as it is polled.
+async fn watched(admin: Option<AdminServer>) -> Infallible {
+    if let Some(admin) = admin {
+        tracing::info!(address = %admin.local_addr(), "admin server is ready: /metrics, /healthz, /readyz");
+        admin.serve(CancellationToken::new()).await;
+    }
+    std::future::pending().await
 }
 
 /// Sessions, listeners and gRPC connections take a file descriptor each. With fewer the gateway runs, and rests where they are used
@@ -79,14 +96,13 @@ fn announce(config: &Config, gateway: &Gateway, address: SocketAddr) {
 }
 
 /// What the system said, and what to do about it.
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another program, perhaps another socket-gateway, has it: end that, or choose another address with --listen"
-        }
-        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with --listen",
-        io::ErrorKind::AddrNotAvailable => "it is no address of this machine: choose another with --listen",
-        _ => "choose another address with --listen",
+fn cannot_listen(setting: &str, address: SocketAddr, error: &io::Error) -> String {
+    let problem = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program, perhaps another socket-gateway, has it: end that, or ",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: ",
+        io::ErrorKind::AddrNotAvailable => "it is no address of this machine: ",
+        _ => "",
     };
-    format!("cannot listen on {address}: {}; {advice}", io_sentence(error))
+    let flag = if setting == "listen" { "--listen".to_owned() } else { format!("--set {setting}=ADDRESS:PORT") };
+    format!("cannot listen on {address}: {}; {problem}choose another address with {flag}", io_sentence(error))
 }

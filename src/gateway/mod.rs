@@ -6,6 +6,7 @@
 mod connect;
 mod drain;
 mod listen;
+mod measure;
 mod patterns;
 mod send;
 mod spec;
@@ -40,6 +41,7 @@ use crate::{
     error::{Error, Reason},
     framing::WaitFor,
     limits::Limits,
+    metrics::Metrics,
     net::resolve::Resolver,
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
@@ -52,6 +54,8 @@ pub struct Gateway {
     pub instance_id: String,
     /// All bounds.
     pub limits: Arc<Limits>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What lives.
     pub registry: Arc<Registry>,
     /// Who receives.
@@ -80,17 +84,18 @@ impl Opening<'_> {
 impl Gateway {
     /// A gateway in which nothing lives yet.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let limits = Arc::new(limits);
-        let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::new(Changes::new())));
+        let (limits, metrics) = (Arc::new(limits), Arc::new(Metrics::new()));
+        let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::new(Changes::new()), Arc::clone(&metrics)));
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
-            subscribers: Subscribers::new(Arc::clone(&limits)),
-            resolver: Resolver::new(limits.name_lookups),
+            subscribers: Subscribers::new(Arc::clone(&limits), Arc::clone(&metrics)),
+            resolver: Resolver::new(limits.name_lookups, Arc::clone(&metrics)),
             patterns: Patterns::new(limits.pattern()),
             connects: Arc::new(Semaphore::new(limits.pending_connects)),
             messages: AtomicU64::new(0),
             opening: Mutex::new(()),
             registry,
+            metrics,
             limits,
         })
     }

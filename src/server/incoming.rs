@@ -19,7 +19,11 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
-use crate::{limits::Limits, net};
+use crate::{
+    limits::Limits,
+    metrics::{Door, Metrics},
+    net,
+};
 
 /// The HTTP/2 connection preface (RFC 9113, section 3.4) is this long; the SETTINGS frame after it comes with it.
 const PREFACE_BYTES: usize = 24;
@@ -32,10 +36,12 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 pub(super) fn incoming(
     listener: TcpListener,
     limits: &Limits,
+    metrics: &Arc<Metrics>,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let connections = Arc::new(Semaphore::new(limits.grpc_connections));
     let preface_timeout = limits.grpc_preface_timeout;
+    let metrics = Arc::clone(metrics);
     let (out, stream) = mpsc::channel(1);
     tokio::spawn(stop.run_until_cancelled_owned(async move {
         let mut rest = SHORTEST_REST;
@@ -46,11 +52,12 @@ pub(super) fn incoming(
                 Ok((stream, _)) => {
                     rest = SHORTEST_REST;
                     net::tcp::tune(&stream);
-                    if out.send(Ok(Connection::new(stream, permit, preface_timeout))).await.is_err() {
+                    if out.send(Ok(Connection::new(stream, permit, preface_timeout, &metrics))).await.is_err() {
                         return;
                     }
                 }
                 Err(error) => {
+                    metrics.doors.accept_failed(Door::Grpc);
                     tracing::warn!(%error, ?rest, "accepting a gRPC connection failed; resting");
                     sleep(rest).await;
                     rest = (rest * 2).min(LONGEST_REST);
@@ -66,12 +73,22 @@ pub(super) struct Connection {
     stream: TcpStream,
     /// Until the preface is there: how much has come, and until when it must.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
+    metrics: Arc<Metrics>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, preface_timeout: Duration) -> Self {
-        Self { stream, preface: Some((0, Box::pin(sleep(preface_timeout)))), _permit: permit }
+    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, preface_timeout: Duration, metrics: &Arc<Metrics>) -> Self {
+        metrics.doors.grpc_accepted.increment();
+        metrics.doors.grpc_open.enter();
+        let preface = Some((0, Box::pin(sleep(preface_timeout))));
+        Self { stream, preface, metrics: Arc::clone(metrics), _permit: permit }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.doors.grpc_open.leave();
     }
 }
 

@@ -23,6 +23,7 @@ mod tests;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
+    time::SystemTime,
 };
 
 use tokio::time::Instant;
@@ -36,7 +37,7 @@ pub use self::{
     stream::{Batch, Gap, Start, Subscription},
     table::Subscribers,
 };
-use crate::{error::Error, limits::Limits};
+use crate::{error::Error, limits::Limits, metrics::Metrics};
 
 /// The name that stands for an empty one.
 pub const DEFAULT_NAME: &str = "default";
@@ -72,11 +73,11 @@ pub struct SubscriberView {
 }
 
 impl Subscriber {
-    fn new(name: Arc<str>, limits: &Arc<Limits>) -> Self {
+    fn new(name: Arc<str>, limits: &Arc<Limits>, metrics: &Arc<Metrics>) -> Self {
         Self {
             name,
             epoch: Uuid::new_v4().simple().to_string().into(),
-            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Instant::now())),
+            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Arc::clone(metrics), Instant::now())),
         }
     }
 
@@ -128,6 +129,11 @@ impl Subscriber {
     pub fn view(&self) -> SubscriberView {
         let (name, epoch) = (Arc::clone(&self.name), Arc::clone(&self.epoch));
         self.lock().view(name, epoch)
+    }
+
+    /// When its oldest envelope that is undelivered or unacked was emitted.
+    pub fn oldest(&self) -> Option<SystemTime> {
+        self.lock().oldest()
     }
 
     // A panic under this lock is a bug of ours in one call; the backlog's counters are adjusted together after the fallible part,

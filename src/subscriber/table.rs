@@ -8,12 +8,13 @@ use std::{
 use tokio::time::Instant;
 
 use super::Subscriber;
-use crate::{error::Error, limits::Limits};
+use crate::{error::Error, limits::Limits, metrics::Metrics};
 
 /// All subscribers. One comes into being when it is first named, and is removed (with what nobody fetched) when no stream,
 /// session or listener has used it for `limits.subscriber_idle_timeout`.
 pub struct Subscribers {
     limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
     table: Mutex<HashMap<Arc<str>, Entry>>,
 }
 
@@ -25,8 +26,8 @@ struct Entry {
 
 impl Subscribers {
     /// An empty table.
-    pub fn new(limits: Arc<Limits>) -> Self {
-        Self { limits, table: Mutex::new(HashMap::new()) }
+    pub fn new(limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
+        Self { limits, metrics, table: Mutex::new(HashMap::new()) }
     }
 
     /// The subscriber of this name, made where there is none. The flag tells whether it is new.
@@ -46,7 +47,7 @@ impl Subscribers {
             ));
         }
         let name: Arc<str> = name.into();
-        let subscriber = Arc::new(Subscriber::new(Arc::clone(&name), &self.limits));
+        let subscriber = Arc::new(Subscriber::new(Arc::clone(&name), &self.limits, &self.metrics));
         table.insert(name, Entry { subscriber: Arc::clone(&subscriber), idle_since: None });
         Ok((subscriber, true))
     }
