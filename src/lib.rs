@@ -8,7 +8,9 @@
 //! |---|---|---|
 //! | 0 | [`error`] | the one error type; the only table from an error to its code and its gRPC status |
 //! | 0 | [`envelope`] | ids, envelopes and what they carry |
+//! | 0 | [`identity`] | who calls: callers, namespaces, roles |
 //! | 0 | [`limits`] | every bound, its default, its memory |
+//! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
 //! | 1 | [`metrics`] | what is counted, every metric by name, and the page of them |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
@@ -43,9 +45,11 @@ pub mod envelope;
 pub mod error;
 pub mod framing;
 pub mod gateway;
+pub mod identity;
 pub mod limits;
 pub mod metrics;
 pub mod net;
+pub mod quota;
 pub mod registry;
 pub mod server;
 pub mod session;

@@ -13,7 +13,7 @@ use std::{
 
 /// Ground floor first. A new room gets its place here before it gets code.
 const FLOORS: [&[&str]; 8] = [
-    &["error", "envelope", "limits", "framing"],
+    &["error", "envelope", "identity", "limits", "quota", "framing"],
     &["metrics", "changes", "net", "subscriber", "claims"],
     &["session"],
     &["registry"],

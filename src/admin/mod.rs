@@ -61,8 +61,7 @@ impl AdminServer {
     }
 
     async fn accept(&self, serving: &mut JoinSet<()>) -> Infallible {
-        let limits = &self.gateway.limits;
-        let connections = Arc::new(Semaphore::new(limits.admin_connections));
+        let connections = Arc::new(Semaphore::new(self.gateway.limits.now().admin_connections));
         let mut rest = SHORTEST_REST;
         loop {
             while serving.try_join_next().is_some() {}
@@ -85,7 +84,7 @@ impl AdminServer {
 }
 
 async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, permit: OwnedSemaphorePermit) {
-    let header_timeout = gateway.limits.admin_header_timeout;
+    let header_timeout = gateway.limits.now().admin_header_timeout;
     let service = service_fn(move |request| answer(Arc::clone(&gateway), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -12,11 +12,11 @@ impl Gateway {
     /// What is so now. Costs a look at every session and every subscriber.
     pub fn picture(&self) -> Picture {
         let (sessions, traffic) = self.registry.sessions_and_traffic();
-        let limits = &self.limits;
+        let limits = self.limits.keep();
         let mut picture = Picture {
             traffic,
             listeners: self.registry.listeners().len() as u64,
-            connects: (limits.pending_connects - self.connects.available_permits()) as u64,
+            connects: self.dialling.used() as u64,
             backlogs: self.backlogs(),
             subscribers: self.subscribers.len() as u64,
             watchers: self.registry.changes().watchers() as u64,

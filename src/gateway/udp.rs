@@ -13,6 +13,7 @@ use super::{DatagramSpec, Gateway, UdpInSpec, emit_sent};
 use crate::{
     envelope::{Body, MessageId, SessionId},
     error::{Error, Reason, io_sentence},
+    identity::Caller,
     limits::fixed,
     net::{host_text, resolve::ResolveError, udp},
     registry::{Opened, Session},
@@ -50,12 +51,12 @@ impl Gateway {
     ///
     /// # Errors
     /// UDP_ERROR, SESSION_ID_CONFLICT, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
-    pub fn udp_in(self: &Arc<Self>, spec: UdpInSpec) -> Result<Bound, Error> {
-        let opening = self.opening(spec.request.as_ref())?;
+    pub fn udp_in(self: &Arc<Self>, caller: &Arc<Caller>, spec: UdpInSpec) -> Result<Bound, Error> {
+        let opening = self.opening(caller, spec.request.as_ref())?;
         if let Some(Opened::Udp(id)) = opening.earlier() {
-            return self.udp_session(id.as_str()).map(|session| bound(&session));
+            return self.udp_session(caller, id.as_str()).map(|session| bound(&session));
         }
-        let subscriber = self.subscriber(&spec.subscriber)?;
+        let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
         let failed = |error: io::Error| {
             let address = spec.address;
@@ -64,7 +65,7 @@ impl Gateway {
                 .with("port", address.port())
                 .with_io(&error)
         };
-        let buffer = self.limits.udp_receive_buffer_bytes;
+        let buffer = self.limits.now().udp_receive_buffer_bytes;
         let socket = udp::bind(spec.address, &spec.groups, spec.reuse_address, buffer).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
         let socket = Arc::new(socket);
@@ -78,7 +79,7 @@ impl Gateway {
         let claim = Self::opener(&subscriber, &id, None);
         let lifecycle = subscriber.lane(LaneKey::Session(id.clone()));
         let changes = Arc::clone(self.registry.changes());
-        let core = Core::new(id.clone(), Kind::Udp, None, lifecycle, &session_spec, changes);
+        let core = Core::new(id.clone(), Arc::clone(caller), Kind::Udp, None, lifecycle, &session_spec, changes);
         let session = Arc::new(UdpSession::new(core, Arc::clone(&socket), local, groups, spec.utf8, claim));
         let first = Body::Listening { local, groups: Arc::clone(&session.groups) };
         let request = spec.request.map(|key| (key, Opened::Udp(id)));
@@ -91,20 +92,21 @@ impl Gateway {
     ///
     /// # Errors
     /// SEND_INVALID, UDP_SEND_FAILED, SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, LIMIT_REACHED, SHUTTING_DOWN.
-    pub async fn udp_out(&self, spec: &DatagramSpec) -> Result<DatagramSent, Error> {
+    pub async fn udp_out(&self, caller: &Arc<Caller>, spec: &DatagramSpec) -> Result<DatagramSent, Error> {
         let session = match &spec.session_id {
-            Some(id) => Some(self.udp_session(id)?),
+            Some(id) => Some(self.udp_session(caller, id)?),
             None if self.registry.is_draining() => return Err(Error::shutting_down()),
             None => None,
         };
         let ipv4_only = session.as_ref().is_some_and(|session| session.local.is_ipv4());
         let to = self.destination(spec, ipv4_only).await?;
         let failed = |error: &io::Error| send_failed(error, spec, to);
-        let sent_to = self.sent_to(spec.emit_sent, &spec.subscriber)?;
+        let sent_to = self.sent_to(caller, spec.emit_sent, &spec.subscriber)?;
         let bytes = match &session {
             Some(session) => {
                 if !spec.subscriber.is_empty() {
-                    let to = self.claim_move(&spec.subscriber, &None, &Session::Udp(Arc::clone(session))).await?;
+                    let to =
+                        self.claim_move(caller, &spec.subscriber, &None, &Session::Udp(Arc::clone(session))).await?;
                     session.move_claim(to);
                 }
                 session.send(to, &spec.payload, &spec.options).await?.map_err(|error| failed(&error))?
@@ -129,8 +131,8 @@ impl Gateway {
         Ok(DatagramSent { message_id, to, bytes })
     }
 
-    fn udp_session(&self, id: &str) -> Result<Arc<UdpSession>, Error> {
-        match self.registry.session(id)? {
+    fn udp_session(&self, caller: &Caller, id: &str) -> Result<Arc<UdpSession>, Error> {
+        match self.registry.session(&caller.namespace, id)? {
             Session::Udp(session) => {
                 session.core.touch();
                 Ok(session)

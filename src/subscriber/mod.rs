@@ -37,7 +37,12 @@ pub use self::{
     stream::{Batch, Gap, Start, Subscription},
     table::Subscribers,
 };
-use crate::{error::Error, limits::Limits, metrics::Metrics};
+use crate::{
+    error::Error,
+    identity::{Caller, Scoped},
+    limits::Limits,
+    metrics::Metrics,
+};
 
 /// The name that stands for an empty one.
 pub const DEFAULT_NAME: &str = "default";
@@ -45,6 +50,7 @@ pub const DEFAULT_NAME: &str = "default";
 /// A named receiver with two outputs.
 pub struct Subscriber {
     name: Arc<str>,
+    owner: Arc<Caller>,
     epoch: Arc<str>,
     backlog: Mutex<Backlog>,
 }
@@ -73,9 +79,10 @@ pub struct SubscriberView {
 }
 
 impl Subscriber {
-    fn new(name: Arc<str>, limits: &Arc<Limits>, metrics: &Arc<Metrics>) -> Self {
+    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>, metrics: &Arc<Metrics>) -> Self {
         Self {
             name,
+            owner,
             epoch: Uuid::new_v4().simple().to_string().into(),
             backlog: Mutex::new(Backlog::new(Arc::clone(limits), Arc::clone(metrics), Instant::now())),
         }
@@ -84,6 +91,16 @@ impl Subscriber {
     /// Its name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Who named it first. All of its namespace may use it.
+    pub fn owner(&self) -> &Arc<Caller> {
+        &self.owner
+    }
+
+    /// Its name with its namespace.
+    pub fn scoped_name(&self) -> Scoped<Arc<str>> {
+        Scoped::new(&self.owner.namespace, Arc::clone(&self.name))
     }
 
     /// This life of it: a subscriber made anew under the same name has another.
