@@ -17,6 +17,7 @@
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
 //! | 1 | [`claims`] | who gets a session's data |
 //! | 1 | [`changes`] | what changed, for those who watch |
+//! | 1 | [`policy`] | who may dial and bind what: address classes, rules, profiles |
 //! | 2 | [`session`] | one task per socket: reading, writing, closing, timers; exchanges and their turn |
 //! | 3 | [`registry`] | what lives, by id; first and last envelopes; tasks |
 //! | 4 | [`gateway`] | the use cases, free of gRPC |
@@ -49,6 +50,7 @@ pub mod identity;
 pub mod limits;
 pub mod metrics;
 pub mod net;
+pub mod policy;
 pub mod quota;
 pub mod registry;
 pub mod server;

@@ -65,6 +65,7 @@ impl Server {
     pub fn bind(gateway: Arc<Gateway>, address: SocketAddr) -> io::Result<Self> {
         let listener = net::tcp::listen(address, 0, gateway.limits.now().listen_backlog)?;
         let local = listener.local_addr()?;
+        gateway.policy.add_own_port(local.port());
         Ok(Self { gateway, listener, local, inherited: false })
     }
 
@@ -76,6 +77,7 @@ impl Server {
     pub fn inherit(gateway: Arc<Gateway>, socket: std::net::TcpListener) -> io::Result<Self> {
         let listener = net::tcp::inherit(socket)?;
         let local = listener.local_addr()?;
+        gateway.policy.add_own_port(local.port());
         Ok(Self { gateway, listener, local, inherited: true })
     }
 

@@ -8,14 +8,18 @@ use std::{
 use tokio::{net::TcpStream, sync::watch, time::Instant};
 use tonic::Code;
 
-use super::{ConnectSpec, Gateway, TcpOptions};
+use super::{
+    ConnectSpec, Gateway, TcpOptions,
+    permission::{Destination, NoAddress},
+};
 use crate::{
     envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
     error::{Error, Reason, io_sentence},
     framing::WaitFor,
     identity::Caller,
-    metrics::{Action, DialOutcome},
+    metrics::DialOutcome,
     net::{resolve::ResolveError, tcp},
+    policy::Protocol,
     registry::{Opened, Outcome, Session},
     session::{Close, Core, Kind, OnTimeout, SessionSpec, TcpSession, TcpSpec, drive_tcp},
     subscriber::{LaneKey, Subscriber},
@@ -35,7 +39,7 @@ impl Gateway {
     /// connecting gives the dial up.
     ///
     /// # Errors
-    /// CONNECT_FAILED, SESSION_ID_CONFLICT, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    /// CONNECT_FAILED, POLICY_DENIED, SESSION_ID_CONFLICT, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub async fn connect(self: &Arc<Self>, caller: &Arc<Caller>, spec: ConnectSpec) -> Result<Connected, Error> {
         let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
         let earlier = {
@@ -199,7 +203,12 @@ impl Dial {
 
     async fn connect(&self) -> Result<(TcpStream, Ends), Error> {
         let (host, port) = &self.session.target;
-        let addrs = self.gateway.resolver.resolve(host, *port, self.deadline).await.map_err(unresolved)?;
+        let to = Destination { protocol: Protocol::Tcp, host, port: *port, broadcast: false };
+        let reachable = self.gateway.reachable(&self.session.core.owner, to, self.deadline).await;
+        let addrs = reachable.map_err(|reason| match reason {
+            NoAddress::Unresolved(error) => unresolved(error),
+            NoAddress::Denied(error) => error,
+        })?;
         let receive_buffer = self.gateway.limits.now().socket_receive_buffer_bytes;
         let refused = |error: io::Error| refused(host, *port, &error);
         tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(refused)
@@ -215,9 +224,6 @@ impl Dial {
 
     fn count(&self, outcome: DialOutcome) {
         self.gateway.metrics.dials.dialled(outcome, self.started.elapsed());
-        if outcome == DialOutcome::Denied {
-            self.gateway.metrics.doors.denied(Action::Dial);
-        }
     }
 
     fn describe(&self, error: Error) -> Error {

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Reason, io_sentence},
     identity::Caller,
     net::{canonical, host_text, tcp},
+    policy::Protocol,
     registry::{Opened, Session},
     session::{Close, Kind, Listener, TcpSpec, drive_tcp},
     subscriber::{LaneKey, Subscriber},
@@ -26,7 +27,7 @@ impl Gateway {
     /// Opens a listener.
     ///
     /// # Errors
-    /// SERVER_ERROR, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    /// SERVER_ERROR, POLICY_DENIED, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub async fn listen(self: &Arc<Self>, caller: &Arc<Caller>, spec: ListenSpec) -> Result<Arc<Listener>, Error> {
         self.listen_on(caller, spec, None).await
     }
@@ -48,6 +49,7 @@ impl Gateway {
         }
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
+        self.check_bind(caller, Protocol::Tcp, spec.address)?;
         let failed = |error: std::io::Error| {
             let address = spec.address;
             Error::new(Reason::ServerError, format!("cannot listen on {address}: {}", io_sentence(&error)))

@@ -10,6 +10,7 @@ mod drain;
 mod listen;
 mod measure;
 mod patterns;
+mod permission;
 mod send;
 mod spec;
 mod udp;
@@ -44,7 +45,8 @@ use crate::{
     identity::Caller,
     limits::{Limits, LiveLimits},
     metrics::Metrics,
-    net::resolve::Resolver,
+    net::{local::is_local, resolve::Resolver},
+    policy::{InForce, Policy, Profile},
     quota::Count,
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
@@ -63,6 +65,8 @@ pub struct Gateway {
     pub registry: Arc<Registry>,
     /// Who receives.
     pub subscribers: Subscribers,
+    /// Who may dial and bind what.
+    pub policy: InForce,
     resolver: Resolver,
     patterns: Patterns,
     dialling: Count,
@@ -85,7 +89,7 @@ impl Opening<'_> {
 }
 
 impl Gateway {
-    /// A gateway in which nothing lives yet.
+    /// A gateway in which nothing lives yet. Its policy is the profile `dev` until it is replaced.
     pub fn new(limits: Limits) -> Arc<Self> {
         let metrics = Arc::new(Metrics::new());
         let resolver = Resolver::new(limits.name_lookups, Arc::clone(&metrics));
@@ -94,6 +98,7 @@ impl Gateway {
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
             subscribers: Subscribers::new(Arc::clone(&limits), Arc::clone(&metrics)),
+            policy: InForce::new(Policy::new(Profile::Dev, Vec::new(), Vec::new()), is_local),
             resolver,
             patterns: Patterns::default(),
             dialling: Count::default(),

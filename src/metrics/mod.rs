@@ -206,10 +206,17 @@ pub enum Action {
     Dial,
     /// Taking an address of this machine.
     Bind,
+    /// Joining a multicast group.
+    Join,
 }
 
 impl Action {
-    pub(super) const NAMES: [&str; 2] = ["dial", "bind"];
+    pub(super) const NAMES: [&str; 3] = ["dial", "bind", "join"];
+
+    /// A name for labels and records.
+    pub const fn as_str(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
 }
 
 /// Where accepting can fail.

@@ -41,7 +41,7 @@ fn metrics_know_every_method_that_is_served() {
     use prost_types::FileDescriptorSet;
 
     let sets = [
-        DESCRIPTORS,
+        proto::DESCRIPTORS,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,

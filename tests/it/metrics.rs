@@ -425,3 +425,19 @@ async fn datagrams_that_the_kernel_drops_are_counted_apart() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn denials_are_counted_by_what_they_denied() {
+    let gateway = TestGateway::start().await;
+    let admin = gateway.admin().await;
+    let mut sockets = gateway.sockets().await;
+    for _ in 0..3 {
+        let metadata: std::net::SocketAddr = ([169, 254, 169, 254], 80).into();
+        let denied = sockets.tcp_connect(connect_to(metadata)).await.expect_err("is denied");
+        assert_eq!(denied.code(), tonic::Code::PermissionDenied);
+    }
+    let seen = admin.samples().await;
+    assert_eq!(of(&seen, r#"socket_gateway_policy_denials_total{action="dial"}"#), 3.0);
+    assert_eq!(of(&seen, r#"socket_gateway_policy_denials_total{action="bind"}"#), 0.0);
+    assert_eq!(of(&seen, r#"socket_gateway_connect_duration_seconds_count{outcome="denied"}"#), 3.0);
+}
