@@ -46,8 +46,10 @@ const MAX_FRAME: u32 = 64 * 1024;
 /// Streams that the server has reset because of the client's mistakes, and whose frames it still has to put up with.
 const ERROR_RESETS: usize = 256;
 
-/// Final words to clients whose streams have ended.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// Final words to clients whose streams have ended: they are still on their way to a client that reads slowly.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// What clients that still have streams get beyond the deadline.
+const SHORTEST_GOODBYE: Duration = Duration::from_millis(500);
 
 /// A server that is bound and knows its address.
 pub struct Server {
@@ -110,16 +112,26 @@ impl Server {
             ended = &mut server => Some(ended),
         };
         if result.is_none() {
-            let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
             let draining = async {
+                let delay = self.gateway.limits.now().drain_delay;
+                tokio::time::sleep(delay).await;
+                let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
                 self.gateway.drain(deadline).await;
                 streams_ended.cancel();
-                // A client that takes nothing more must not hold the process.
-                let patience = deadline.max(Instant::now() + GOODBYE);
-                tokio::time::timeout_at(patience, &mut server).await
+                // A client that takes nothing more must not hold the process, nor one that is silent.
+                let patience = deadline.max(Instant::now() + SHORTEST_GOODBYE);
+                let silent = async {
+                    self.gateway.streams_gone().await;
+                    tokio::time::sleep(GOODBYE).await;
+                };
+                tokio::select! {
+                    _ = &mut server => {}
+                    () = tokio::time::sleep_until(patience) => {}
+                    () = silent => {}
+                }
             };
             if kill.run_until_cancelled(draining).await.is_none() {
                 self.gateway.registry.start_draining();

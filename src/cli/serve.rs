@@ -78,7 +78,8 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
             }
             Asked::End(signal) => {
                 tracing::info!(signal, "stopping: sessions are closed in order; a second signal ends at once");
-                let within = gateway.limits.now().shutdown_timeout + STOP_RESERVE;
+                let limits = gateway.limits.now();
+                let within = limits.drain_delay + limits.shutdown_timeout + STOP_RESERVE;
                 let within = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
                 notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(within)]);
                 stop.cancel();

@@ -193,7 +193,16 @@ pub const SETTINGS: &[Setting] = &[
     .or_zero()
     .at_start(),
     time("limits.grpc_connection_age_grace", "What is left of a gRPC connection this long after it was told to go is cut.").at_start(),
-    time("limits.shutdown_timeout", "How long a graceful stop may take before everything is cut."),
+    time(
+        "limits.drain_delay",
+        "How long after SIGTERM the gateway goes on as before, with health saying NOT_SERVING, so that whatever sends clients \
+         here can stop doing so. 0s: not at all.",
+    )
+    .or_zero(),
+    time(
+        "limits.shutdown_timeout",
+        "How long a graceful stop may take, after the delay, before everything is cut.",
+    ),
 ];
 
 impl Setting {
