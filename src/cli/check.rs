@@ -5,6 +5,7 @@ use std::{
     fmt::Write as _,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -208,7 +209,7 @@ fn dialled(
 fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Runtime(error.into()))?;
-    let resolver = Resolver::new(Limits::default().name_lookups);
+    let resolver = Resolver::new(Limits::default().name_lookups, Arc::default());
     let found = runtime.block_on(async { resolver.resolve(host, port, Instant::now() + PATIENCE).await });
     runtime.shutdown_background();
     found.map_err(|error| match error {

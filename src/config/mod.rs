@@ -11,6 +11,7 @@ mod document;
 mod fault;
 mod fields;
 mod layers;
+mod off;
 mod open;
 mod policy;
 mod settings;
@@ -46,6 +47,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// The admin server.
+    pub admin: AdminConfig,
     /// All bounds.
     pub limits: Limits,
     /// Which profile follows the policy's rules.
@@ -56,6 +59,15 @@ pub struct Config {
     /// What is opened at start.
     #[serde(skip)]
     pub declarations: Declarations,
+}
+
+/// The admin server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where it listens; None: there is none.
+    #[serde(with = "off")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What is logged, and how.
@@ -85,6 +97,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
+            admin: AdminConfig::default(),
             limits: Limits::default(),
             policy: PolicyConfig::default(),
             rules: Rules::default(),

@@ -80,12 +80,11 @@ impl Config {
         Policy::new(profile, self.rules.dial.clone(), self.rules.bind.clone())
     }
 
-    /// The policy as it will be in force, with the gateway's own port where the configuration says which.
+    /// The policy as it will be in force, with the gateway's own ports where the configuration says which.
     pub fn policy_in_force(&self) -> InForce {
         let in_force = InForce::new(self.policy(), is_local);
-        if self.listen.port() != 0 {
-            in_force.add_own_port(self.listen.port());
-        }
+        let own = [Some(self.listen), self.admin.listen].into_iter().flatten().map(|address| address.port());
+        own.filter(|port| *port != 0).for_each(|port| in_force.add_own_port(port));
         in_force
     }
 
@@ -277,8 +276,10 @@ pub(super) fn check_declared(config: &Config, faults: &mut Vec<Fault>) {
     for Declared { spec, owner, origin, .. } in &declared.tcp_listen {
         let bind = Bind { protocol: Protocol::Tcp, address: spec.address.ip(), port: spec.address.port() };
         let what = format!("binding tcp {}", spec.address);
-        // On the gateway's own port it clashes, which is told as such.
-        refused(TCP_LISTEN, &what, &config.policy().bind(owner, &bind), origin, faults);
+        // On the gRPC port it clashes, which is told as such.
+        if spec.address.port() != config.listen.port() {
+            refused(TCP_LISTEN, &what, &policy.bind(owner, &bind), origin, faults);
+        }
     }
     for Declared { spec, owner, origin, .. } in &declared.udp_in {
         let bind = Bind { protocol: Protocol::Udp, address: spec.address.ip(), port: spec.address.port() };

@@ -11,6 +11,7 @@ use super::Gateway;
 use crate::{
     error::{Error, Reason, shortened},
     identity::Caller,
+    metrics::Action,
     net::{
         self,
         resolve::{ResolveError, literal},
@@ -79,7 +80,7 @@ impl Gateway {
     ) -> Error {
         let (protocol, host) = (to.protocol.as_str(), shortened(to.host));
         let what = format!("{protocol} to {host} port {}", to.port);
-        self.denied(caller, "dial", &what, address, verdict).with("protocol", protocol)
+        self.denied(caller, Action::Dial, &what, address, verdict).with("protocol", protocol)
     }
 
     /// Whether the caller may bind an address.
@@ -92,7 +93,7 @@ impl Gateway {
             return Ok(());
         }
         let what = format!("binding {} {address}", protocol.as_str());
-        let denied = self.denied(caller, "bind", &what, Some(address), &verdict);
+        let denied = self.denied(caller, Action::Bind, &what, Some(address), &verdict);
         Err(denied.with("protocol", protocol.as_str()).with("host", address.ip()).with("port", address.port()))
     }
 
@@ -106,7 +107,7 @@ impl Gateway {
             return Ok(());
         }
         let what = format!("joining the group {group}");
-        let denied = self.denied(caller, "join", &what, Some(SocketAddr::new(group, port)), &verdict);
+        let denied = self.denied(caller, Action::Join, &what, Some(SocketAddr::new(group, port)), &verdict);
         Err(denied.with("protocol", Protocol::Udp.as_str()).with("host", group).with("port", port))
     }
 
@@ -115,11 +116,13 @@ impl Gateway {
     fn denied(
         &self,
         caller: &Caller,
-        direction: &'static str,
+        action: Action,
         what: &str,
         address: Option<SocketAddr>,
         verdict: &Verdict,
     ) -> Error {
+        self.metrics.doors.denied(action);
+        let direction = action.as_str();
         let (identity, namespace, rule) = (&caller.identity, &caller.namespace, &verdict.rule);
         let address = address.map(tracing::field::display);
         tracing::info!(%identity, %namespace, direction, what, address, %rule, "denied by the policy");
