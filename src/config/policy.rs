@@ -277,7 +277,7 @@ pub(super) fn check_declared(config: &Config, faults: &mut Vec<Fault>) {
         let bind = Bind { protocol: Protocol::Tcp, address: spec.address.ip(), port: spec.address.port() };
         let what = format!("binding tcp {}", spec.address);
         // On the gRPC port it clashes, which is told as such.
-        if spec.address.port() != config.listen.port() {
+        if spec.address.port() == 0 || spec.address.port() != config.listen.port() {
             refused(TCP_LISTEN, &what, &policy.bind(owner, &bind), origin, faults);
         }
     }
