@@ -11,18 +11,25 @@ use crate::{changes::Change, error::Error};
 /// How often stalled streams and idle subscribers are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How often is looked for streams that are left.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How long sessions that are cut have to go, and streams to take their last envelopes.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Sweeps until told to stop.
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
-        let every = SWEEP.min(self.limits.stall_timeout / 4).min(self.limits.subscriber_idle_timeout / 4);
-        let mut tick = interval(every.max(Duration::from_millis(10)));
+        let mut tick = interval(self.sweep_interval());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             self.sweep_once(Instant::now());
         }
+    }
+
+    fn sweep_interval(&self) -> Duration {
+        let limits = self.limits.now();
+        SWEEP.min(limits.stall_timeout / 4).min(limits.subscriber_idle_timeout / 4).max(Duration::from_millis(10))
     }
 
     fn sweep_once(&self, now: Instant) {
@@ -34,7 +41,19 @@ impl Gateway {
         }
         for subscriber in self.subscribers.sweep(now) {
             tracing::debug!(subscriber = %subscriber.name(), "idle subscriber removed");
-            self.registry.changes().publish(|| Change::SubscriberRemoved(Arc::clone(subscriber.name())));
+            self.registry.changes().publish(|| Change::SubscriberRemoved(subscriber.scoped_name()));
+        }
+    }
+
+    /// Waits until no stream is attached and no call runs a task.
+    pub async fn streams_gone(&self) {
+        let mut look = interval(LOOK);
+        loop {
+            look.tick().await;
+            let attached = self.subscribers.all().iter().any(|subscriber| subscriber.view().streams > 0);
+            if !attached && self.registry.tasks() == 0 {
+                return;
+            }
         }
     }
 

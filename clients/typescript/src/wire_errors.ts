@@ -1,7 +1,7 @@
 /** From the errors of calls and of commands on a stream to {@link GatewayError}. */
 import { Code, ConnectError } from "@connectrpc/connect";
+import { badRequestOf, errorInfoOf } from "./error_details.js";
 import { GatewayError, gatewayError } from "./errors.js";
-import { BadRequestSchema, ErrorInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 import type { Envelope } from "./gen/tcpip/v1/envelope_pb.js";
 import type { CommandError } from "./gen/tcpip/v1/socket_gateway_service_pb.js";
 
@@ -17,17 +17,22 @@ export function fromCall(cause: unknown, target = "the gateway"): GatewayError {
     return cause;
   }
   const error = ConnectError.from(cause);
-  const info = error.findDetails(ErrorInfoSchema)[0];
-  const violations = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations);
+  const info = detail(error, "google.rpc.ErrorInfo", errorInfoOf);
+  const violations = detail(error, "google.rpc.BadRequest", badRequestOf) ?? [];
   const broken = info === undefined && isBroken(error);
   return gatewayError({
     code: broken ? "unavailable" : codeName(error.code),
     reason: info?.reason ?? "",
     message: broken ? `${target} cannot be reached, or the connection to it broke: ${error.rawMessage}` : error.rawMessage,
     metadata: info?.metadata ?? {},
-    violations: violations.map(({ field, description }) => ({ field, description })),
+    violations,
     cause,
   });
+}
+
+function detail<T>(error: ConnectError, type: string, decoded: (bytes: Uint8Array) => T): T | undefined {
+  const found = error.details.find((one) => "type" in one && one.type === type);
+  return found !== undefined && "value" in found && found.value instanceof Uint8Array ? decoded(found.value) : undefined;
 }
 
 /** The error of a command on the stream. */

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tcpip/v1/session_service.proto.
  */
 export const file_tcpip_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50Y3BpcC92MS9zZXNzaW9uX3NlcnZpY2UucHJvdG8SCHRjcGlwLnYxIpEGCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSIwoEa2luZBgCIAEoDjIVLnRjcGlwLnYxLlNlc3Npb25LaW5kEiUKBXN0YXRlGAMgASgOMhYudGNwaXAudjEuU2Vzc2lvblN0YXRlEh8KBG1vZGUYBCABKA4yES50Y3BpcC52MS5UY3BNb2RlEhMKC3JlbW90ZV9ob3N0GAUgASgJEhMKC3JlbW90ZV9wb3J0GAYgASgNEhIKCmxvY2FsX2hvc3QYByABKAkSEgoKbG9jYWxfcG9ydBgIIAEoDRITCgtsaXN0ZW5lcl9pZBgJIAEoCRIcChRsaWZlY3ljbGVfc3Vic2NyaWJlchgKIAEoCRIXCg9kYXRhX3N1YnNjcmliZXIYCyABKAkSGAoQY2xhaW1fZ2VuZXJhdGlvbhgMIAEoBBIQCgh3YWl0X2ZvchgNIAEoCRIqCgd0aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDm9ycGhhbl90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDGNyZWF0ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSbGFzdF9hY3Rpdml0eV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5ieXRlc19yZWNlaXZlZBgSIAEoBBISCgpieXRlc19zZW50GBMgASgEEhkKEXF1ZXVlZF9zZW5kX2J5dGVzGBQgASgEEhMKC3JlYWRfcGF1c2VkGBUgASgIEhQKDHR1cm5fd2FpdGVycxgWIAEoDRIXCg9leGNoYW5nZV9hY3RpdmUYFyABKAgSGgoSZGF0YWdyYW1zX3JlY2VpdmVkGBggASgEEhYKDmRhdGFncmFtc19zZW50GBkgASgEEhkKEWRhdGFncmFtc19kcm9wcGVkGBogASgEEhgKEG11bHRpY2FzdF9ncm91cHMYGyADKAki0gEKCExpc3RlbmVyEhMKC2xpc3RlbmVyX2lkGAEgASgJEhIKCmxvY2FsX2hvc3QYAiABKAkSEgoKbG9jYWxfcG9ydBgDIAEoDRISCgpzdWJzY3JpYmVyGAQgASgJEh8KBG1vZGUYBSABKA4yES50Y3BpcC52MS5UY3BNb2RlEjAKDGNyZWF0ZWRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWNjZXB0ZWQYByABKAQSEAoIc2Vzc2lvbnMYCCABKA0iwwEKClN1YnNjcmliZXISDAoEbmFtZRgBIAEoCRINCgVlcG9jaBgCIAEoCRIVCg1uZXh0X3NlcXVlbmNlGAMgASgEEg8KB3N0cmVhbXMYBCABKA0SFQoNYmFja2xvZ19ieXRlcxgFIAEoBBIZChFiYWNrbG9nX2VudmVsb3BlcxgGIAEoBBIXCg9wYXVzZWRfc2Vzc2lvbnMYByABKA0SDwoHZHJvcHBlZBgIIAEoBBIUCgxhY2tub3dsZWRnZWQYCSABKAgisQEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSEgoKc3Vic2NyaWJlchgDIAEoCRIjCgRraW5kGAQgASgOMhUudGNwaXAudjEuU2Vzc2lvbktpbmQSJQoFc3RhdGUYBSABKA4yFi50Y3BpcC52MS5TZXNzaW9uU3RhdGUSEwoLbGlzdGVuZXJfaWQYBiABKAkiaAoUTGlzdFNlc3Npb25zUmVzcG9uc2USIwoIc2Vzc2lvbnMYASADKAsyES50Y3BpcC52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgNIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiOAoSR2V0U2Vzc2lvblJlc3BvbnNlEiIKB3Nlc3Npb24YASABKAsyES50Y3BpcC52MS5TZXNzaW9uIj0KFExpc3RMaXN0ZW5lcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIlcKFUxpc3RMaXN0ZW5lcnNSZXNwb25zZRIlCglsaXN0ZW5lcnMYASADKAsyEi50Y3BpcC52MS5MaXN0ZW5lchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPwoWTGlzdFN1YnNjcmliZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJdChdMaXN0U3Vic2NyaWJlcnNSZXNwb25zZRIpCgtzdWJzY3JpYmVycxgBIAMoCzIULnRjcGlwLnYxLlN1YnNjcmliZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkUKDFdhdGNoUmVxdWVzdBI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iyQEKDVdhdGNoUmVzcG9uc2USIgoEa2luZBgBIAEoDjIULnRjcGlwLnYxLkNoYW5nZUtpbmQSJAoHc2Vzc2lvbhgCIAEoCzIRLnRjcGlwLnYxLlNlc3Npb25IABImCghsaXN0ZW5lchgDIAEoCzISLnRjcGlwLnYxLkxpc3RlbmVySAASKgoKc3Vic2NyaWJlchgEIAEoCzIULnRjcGlwLnYxLlN1YnNjcmliZXJIABIPCgdwYWRkaW5nGA8gASgMQgkKB3N1YmplY3QiXgoQQ2xhaW1EYXRhUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhIKCnN1YnNjcmliZXIYAiABKAkSFQoId2FpdF9mb3IYAyABKAlIAIgBAUILCglfd2FpdF9mb3IiSgoRQ2xhaW1EYXRhUmVzcG9uc2USGAoQY2xhaW1fZ2VuZXJhdGlvbhgBIAEoBBIbChNwcmV2aW91c19zdWJzY3JpYmVyGAIgASgJKn4KC1Nlc3Npb25LaW5kEhwKGFNFU1NJT05fS0lORF9VTlNQRUNJRklFRBAAEh0KGVNFU1NJT05fS0lORF9UQ1BfT1VUQk9VTkQQARIcChhTRVNTSU9OX0tJTkRfVENQX0lOQk9VTkQQAhIUChBTRVNTSU9OX0tJTkRfVURQEAMqxQEKDFNlc3Npb25TdGF0ZRIdChlTRVNTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYU0VTU0lPTl9TVEFURV9DT05ORUNUSU5HEAESGwoXU0VTU0lPTl9TVEFURV9DT05ORUNURUQQAhIdChlTRVNTSU9OX1NUQVRFX0hBTEZfQ0xPU0VEEAMSHwobU0VTU0lPTl9TVEFURV9ESVNDT05ORUNUSU5HEAQSGwoXU0VTU0lPTl9TVEFURV9MSVNURU5JTkcQBSqwAQoKQ2hhbmdlS2luZBIbChdDSEFOR0VfS0lORF9VTlNQRUNJRklFRBAAEh4KGkNIQU5HRV9LSU5EX1NOQVBTSE9UX0JFR0lOEAESFQoRQ0hBTkdFX0tJTkRfQURERUQQAhIXChNDSEFOR0VfS0lORF9DSEFOR0VEEAMSFwoTQ0hBTkdFX0tJTkRfUkVNT1ZFRBAEEhwKGENIQU5HRV9LSU5EX1NOQVBTSE9UX0VORBAFMtQDCg5TZXNzaW9uU2VydmljZRJNCgxMaXN0U2Vzc2lvbnMSHS50Y3BpcC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh4udGNwaXAudjEuTGlzdFNlc3Npb25zUmVzcG9uc2USRwoKR2V0U2Vzc2lvbhIbLnRjcGlwLnYxLkdldFNlc3Npb25SZXF1ZXN0GhwudGNwaXAudjEuR2V0U2Vzc2lvblJlc3BvbnNlElAKDUxpc3RMaXN0ZW5lcnMSHi50Y3BpcC52MS5MaXN0TGlzdGVuZXJzUmVxdWVzdBofLnRjcGlwLnYxLkxpc3RMaXN0ZW5lcnNSZXNwb25zZRJWCg9MaXN0U3Vic2NyaWJlcnMSIC50Y3BpcC52MS5MaXN0U3Vic2NyaWJlcnNSZXF1ZXN0GiEudGNwaXAudjEuTGlzdFN1YnNjcmliZXJzUmVzcG9uc2USOgoFV2F0Y2gSFi50Y3BpcC52MS5XYXRjaFJlcXVlc3QaFy50Y3BpcC52MS5XYXRjaFJlc3BvbnNlMAESRAoJQ2xhaW1EYXRhEhoudGNwaXAudjEuQ2xhaW1EYXRhUmVxdWVzdBobLnRjcGlwLnYxLkNsYWltRGF0YVJlc3BvbnNlQkYKGmRldi5zb2NrZXRnYXRld2F5LnRjcGlwLnYxUAFaJnNvY2tldGdhdGV3YXkuZGV2L2dlbi90Y3BpcC92MTt0Y3BpcHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tcpip_v1_socket_gateway_service]);
+  fileDesc("Ch50Y3BpcC92MS9zZXNzaW9uX3NlcnZpY2UucHJvdG8SCHRjcGlwLnYxIrMGCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSIwoEa2luZBgCIAEoDjIVLnRjcGlwLnYxLlNlc3Npb25LaW5kEiUKBXN0YXRlGAMgASgOMhYudGNwaXAudjEuU2Vzc2lvblN0YXRlEh8KBG1vZGUYBCABKA4yES50Y3BpcC52MS5UY3BNb2RlEhMKC3JlbW90ZV9ob3N0GAUgASgJEhMKC3JlbW90ZV9wb3J0GAYgASgNEhIKCmxvY2FsX2hvc3QYByABKAkSEgoKbG9jYWxfcG9ydBgIIAEoDRITCgtsaXN0ZW5lcl9pZBgJIAEoCRIcChRsaWZlY3ljbGVfc3Vic2NyaWJlchgKIAEoCRIXCg9kYXRhX3N1YnNjcmliZXIYCyABKAkSGAoQY2xhaW1fZ2VuZXJhdGlvbhgMIAEoBBIQCgh3YWl0X2ZvchgNIAEoCRIqCgd0aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDm9ycGhhbl90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDGNyZWF0ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSbGFzdF9hY3Rpdml0eV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5ieXRlc19yZWNlaXZlZBgSIAEoBBISCgpieXRlc19zZW50GBMgASgEEhkKEXF1ZXVlZF9zZW5kX2J5dGVzGBQgASgEEhMKC3JlYWRfcGF1c2VkGBUgASgIEhQKDHR1cm5fd2FpdGVycxgWIAEoDRIXCg9leGNoYW5nZV9hY3RpdmUYFyABKAgSGgoSZGF0YWdyYW1zX3JlY2VpdmVkGBggASgEEhYKDmRhdGFncmFtc19zZW50GBkgASgEEhkKEWRhdGFncmFtc19kcm9wcGVkGBogASgEEhgKEG11bHRpY2FzdF9ncm91cHMYGyADKAkSEQoJbmFtZXNwYWNlGBwgASgJEg0KBW93bmVyGB0gASgJIvQBCghMaXN0ZW5lchITCgtsaXN0ZW5lcl9pZBgBIAEoCRISCgpsb2NhbF9ob3N0GAIgASgJEhIKCmxvY2FsX3BvcnQYAyABKA0SEgoKc3Vic2NyaWJlchgEIAEoCRIfCgRtb2RlGAUgASgOMhEudGNwaXAudjEuVGNwTW9kZRIwCgxjcmVhdGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGFjY2VwdGVkGAcgASgEEhAKCHNlc3Npb25zGAggASgNEhEKCW5hbWVzcGFjZRgJIAEoCRINCgVvd25lchgKIAEoCSLlAQoKU3Vic2NyaWJlchIMCgRuYW1lGAEgASgJEg0KBWVwb2NoGAIgASgJEhUKDW5leHRfc2VxdWVuY2UYAyABKAQSDwoHc3RyZWFtcxgEIAEoDRIVCg1iYWNrbG9nX2J5dGVzGAUgASgEEhkKEWJhY2tsb2dfZW52ZWxvcGVzGAYgASgEEhcKD3BhdXNlZF9zZXNzaW9ucxgHIAEoDRIPCgdkcm9wcGVkGAggASgEEhQKDGFja25vd2xlZGdlZBgJIAEoCBIRCgluYW1lc3BhY2UYCiABKAkSDQoFb3duZXIYCyABKAkixAEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSEgoKc3Vic2NyaWJlchgDIAEoCRIjCgRraW5kGAQgASgOMhUudGNwaXAudjEuU2Vzc2lvbktpbmQSJQoFc3RhdGUYBSABKA4yFi50Y3BpcC52MS5TZXNzaW9uU3RhdGUSEwoLbGlzdGVuZXJfaWQYBiABKAkSEQoJbmFtZXNwYWNlGAcgASgJImgKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEiMKCHNlc3Npb25zGAEgAygLMhEudGNwaXAudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSI4ChJHZXRTZXNzaW9uUmVzcG9uc2USIgoHc2Vzc2lvbhgBIAEoCzIRLnRjcGlwLnYxLlNlc3Npb24iUAoUTGlzdExpc3RlbmVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJIlcKFUxpc3RMaXN0ZW5lcnNSZXNwb25zZRIlCglsaXN0ZW5lcnMYASADKAsyEi50Y3BpcC52MS5MaXN0ZW5lchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoWTGlzdFN1YnNjcmliZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkiXQoXTGlzdFN1YnNjcmliZXJzUmVzcG9uc2USKQoLc3Vic2NyaWJlcnMYASADKAsyFC50Y3BpcC52MS5TdWJzY3JpYmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJYCgxXYXRjaFJlcXVlc3QSNQoSaGVhcnRiZWF0X2ludGVydmFsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCW5hbWVzcGFjZRgCIAEoCSLJAQoNV2F0Y2hSZXNwb25zZRIiCgRraW5kGAEgASgOMhQudGNwaXAudjEuQ2hhbmdlS2luZBIkCgdzZXNzaW9uGAIgASgLMhEudGNwaXAudjEuU2Vzc2lvbkgAEiYKCGxpc3RlbmVyGAMgASgLMhIudGNwaXAudjEuTGlzdGVuZXJIABIqCgpzdWJzY3JpYmVyGAQgASgLMhQudGNwaXAudjEuU3Vic2NyaWJlckgAEg8KB3BhZGRpbmcYDyABKAxCCQoHc3ViamVjdCJeChBDbGFpbURhdGFSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSEgoKc3Vic2NyaWJlchgCIAEoCRIVCgh3YWl0X2ZvchgDIAEoCUgAiAEBQgsKCV93YWl0X2ZvciJKChFDbGFpbURhdGFSZXNwb25zZRIYChBjbGFpbV9nZW5lcmF0aW9uGAEgASgEEhsKE3ByZXZpb3VzX3N1YnNjcmliZXIYAiABKAkqfgoLU2Vzc2lvbktpbmQSHAoYU0VTU0lPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHQoZU0VTU0lPTl9LSU5EX1RDUF9PVVRCT1VORBABEhwKGFNFU1NJT05fS0lORF9UQ1BfSU5CT1VORBACEhQKEFNFU1NJT05fS0lORF9VRFAQAyrFAQoMU2Vzc2lvblN0YXRlEh0KGVNFU1NJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIcChhTRVNTSU9OX1NUQVRFX0NPTk5FQ1RJTkcQARIbChdTRVNTSU9OX1NUQVRFX0NPTk5FQ1RFRBACEh0KGVNFU1NJT05fU1RBVEVfSEFMRl9DTE9TRUQQAxIfChtTRVNTSU9OX1NUQVRFX0RJU0NPTk5FQ1RJTkcQBBIbChdTRVNTSU9OX1NUQVRFX0xJU1RFTklORxAFKrABCgpDaGFuZ2VLaW5kEhsKF0NIQU5HRV9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaQ0hBTkdFX0tJTkRfU05BUFNIT1RfQkVHSU4QARIVChFDSEFOR0VfS0lORF9BRERFRBACEhcKE0NIQU5HRV9LSU5EX0NIQU5HRUQQAxIXChNDSEFOR0VfS0lORF9SRU1PVkVEEAQSHAoYQ0hBTkdFX0tJTkRfU05BUFNIT1RfRU5EEAUy1AMKDlNlc3Npb25TZXJ2aWNlEk0KDExpc3RTZXNzaW9ucxIdLnRjcGlwLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaHi50Y3BpcC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJHCgpHZXRTZXNzaW9uEhsudGNwaXAudjEuR2V0U2Vzc2lvblJlcXVlc3QaHC50Y3BpcC52MS5HZXRTZXNzaW9uUmVzcG9uc2USUAoNTGlzdExpc3RlbmVycxIeLnRjcGlwLnYxLkxpc3RMaXN0ZW5lcnNSZXF1ZXN0Gh8udGNwaXAudjEuTGlzdExpc3RlbmVyc1Jlc3BvbnNlElYKD0xpc3RTdWJzY3JpYmVycxIgLnRjcGlwLnYxLkxpc3RTdWJzY3JpYmVyc1JlcXVlc3QaIS50Y3BpcC52MS5MaXN0U3Vic2NyaWJlcnNSZXNwb25zZRI6CgVXYXRjaBIWLnRjcGlwLnYxLldhdGNoUmVxdWVzdBoXLnRjcGlwLnYxLldhdGNoUmVzcG9uc2UwARJECglDbGFpbURhdGESGi50Y3BpcC52MS5DbGFpbURhdGFSZXF1ZXN0GhsudGNwaXAudjEuQ2xhaW1EYXRhUmVzcG9uc2VCRgoaZGV2LnNvY2tldGdhdGV3YXkudGNwaXAudjFQAVomc29ja2V0Z2F0ZXdheS5kZXYvZ2VuL3RjcGlwL3YxO3RjcGlwdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tcpip_v1_socket_gateway_service]);
 
 /**
  * Session is one live socket.
@@ -212,6 +212,21 @@ export type Session = Message<"tcpip.v1.Session"> & {
    * @generated from field: repeated string multicast_groups = 27;
    */
   multicastGroups: string[];
+
+  /**
+   * The namespace it belongs to; empty on a gateway without identity.
+   *
+   * @generated from field: string namespace = 28;
+   */
+  namespace: string;
+
+  /**
+   * The identity that opened it, or its listener; "configuration" where the configuration file did, "local" on a gateway without
+   * identity.
+   *
+   * @generated from field: string owner = 29;
+   */
+  owner: string;
 };
 
 /**
@@ -282,6 +297,20 @@ export type Listener = Message<"tcpip.v1.Listener"> & {
    * @generated from field: uint32 sessions = 8;
    */
   sessions: number;
+
+  /**
+   * The namespace it belongs to; empty on a gateway without identity.
+   *
+   * @generated from field: string namespace = 9;
+   */
+  namespace: string;
+
+  /**
+   * The identity that opened it.
+   *
+   * @generated from field: string owner = 10;
+   */
+  owner: string;
 };
 
 /**
@@ -359,6 +388,20 @@ export type Subscriber = Message<"tcpip.v1.Subscriber"> & {
    * @generated from field: bool acknowledged = 9;
    */
   acknowledged: boolean;
+
+  /**
+   * The namespace it belongs to; empty on a gateway without identity.
+   *
+   * @generated from field: string namespace = 10;
+   */
+  namespace: string;
+
+  /**
+   * The identity that first named it. All of its namespace may use it.
+   *
+   * @generated from field: string owner = 11;
+   */
+  owner: string;
 };
 
 /**
@@ -415,6 +458,14 @@ export type ListSessionsRequest = Message<"tcpip.v1.ListSessionsRequest"> & {
    * @generated from field: string listener_id = 6;
    */
   listenerId: string;
+
+  /**
+   * Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+   * observers of all.
+   *
+   * @generated from field: string namespace = 7;
+   */
+  namespace: string;
 };
 
 /**
@@ -471,6 +522,13 @@ export type GetSessionRequest = Message<"tcpip.v1.GetSessionRequest"> & {
    * @generated from field: string session_id = 1;
    */
   sessionId: string;
+
+  /**
+   * Its namespace. Empty: the caller's own. Only operators, and observers of all namespaces, may name another's.
+   *
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
 };
 
 /**
@@ -520,6 +578,14 @@ export type ListListenersRequest = Message<"tcpip.v1.ListListenersRequest"> & {
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+   * observers of all.
+   *
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
 };
 
 /**
@@ -576,6 +642,14 @@ export type ListSubscribersRequest = Message<"tcpip.v1.ListSubscribersRequest"> 
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+   * observers of all.
+   *
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
 };
 
 /**
@@ -625,6 +699,14 @@ export type WatchRequest = Message<"tcpip.v1.WatchRequest"> & {
    * @generated from field: google.protobuf.Duration heartbeat_interval = 1;
    */
   heartbeatInterval?: Duration | undefined;
+
+  /**
+   * Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+   * observers of all.
+   *
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
 };
 
 /**
@@ -648,7 +730,7 @@ export type WatchResponse = Message<"tcpip.v1.WatchResponse"> & {
   kind: ChangeKind;
 
   /**
-   * To what. After REMOVED only its id or name is certain.
+   * To what. After REMOVED only its namespace and its id or name are certain.
    *
    * @generated from oneof tcpip.v1.WatchResponse.subject
    */
@@ -915,7 +997,7 @@ export const ChangeKindSchema: GenEnum<ChangeKind> = /*@__PURE__*/
  */
 export const SessionService: GenService<{
   /**
-   * ListSessions lists live sessions, ordered by id.
+   * ListSessions lists live sessions, ordered by namespace and id.
    *
    * @generated from rpc tcpip.v1.SessionService.ListSessions
    */
@@ -935,7 +1017,7 @@ export const SessionService: GenService<{
     output: typeof GetSessionResponseSchema;
   },
   /**
-   * ListListeners lists listeners, ordered by id.
+   * ListListeners lists listeners, ordered by namespace and id.
    *
    * @generated from rpc tcpip.v1.SessionService.ListListeners
    */
@@ -945,7 +1027,7 @@ export const SessionService: GenService<{
     output: typeof ListListenersResponseSchema;
   },
   /**
-   * ListSubscribers lists subscribers, ordered by name.
+   * ListSubscribers lists subscribers, ordered by namespace and name.
    *
    * @generated from rpc tcpip.v1.SessionService.ListSubscribers
    */
