@@ -1,0 +1,368 @@
+//! A session: one TCP connection that the gateway holds.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::{runtime::Handle, time::timeout};
+
+use crate::{
+    error::Error,
+    events::{Capture, Closed, Data, Ends, Event, Line, Match},
+    gateway::{FAREWELL, Owner},
+    inbox::Inbox,
+    options::duration,
+    proto::{self, payload_item::Item},
+    stream::SessionStream,
+};
+
+/// What is appended to every text.
+pub use crate::proto::LineTerminator as Terminator;
+/// What completed an exchange.
+pub use crate::proto::ExchangeEnd;
+
+/// A TCP connection of the gateway. It is closed when it is dropped, unless `leave_open` was called. Sending and reading may go on at
+/// the same time; of several readers each piece of data goes to one.
+pub struct Session {
+    owner: Arc<Owner>,
+    inbox: Arc<Inbox>,
+    terminator: Terminator,
+    leave_open: bool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// The answer of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What completed it.
+    pub end: ExchangeEnd,
+    /// What came, oldest first; with `wait_for` what came before the match.
+    pub frames: Vec<Line>,
+    /// The line, or the unfinished rest of one, that matched.
+    pub matched: Option<Line>,
+    /// The pattern's capture groups.
+    pub captures: Vec<Capture>,
+}
+
+impl Answer {
+    /// Everything that came as text, a line each.
+    pub fn text(&self) -> String {
+        let lines: Vec<String> = self.frames.iter().chain(&self.matched).map(Line::to_string).collect();
+        lines.join("\n")
+    }
+}
+
+/// How an exchange goes.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    wait_for: String,
+    timeout: Option<Duration>,
+    abort_unanswered: bool,
+}
+
+impl Exchange {
+    /// The answer is whatever comes next: a line, or what one read brings in binary mode.
+    pub fn one_frame() -> Self {
+        Self::default()
+    }
+
+    /// The answer is complete when a line matches this regular expression, or the unfinished rest of one.
+    pub fn until(pattern: impl Into<String>) -> Self {
+        Self { wait_for: pattern.into(), ..Self::default() }
+    }
+
+    /// How long it may take, the wait for the turn included. Default: the gateway's.
+    #[must_use]
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.timeout = Some(time);
+        self
+    }
+
+    /// Abort the session when no answer comes, so that nobody can take a late one for another.
+    #[must_use]
+    pub fn abort_unanswered(mut self) -> Self {
+        self.abort_unanswered = true;
+        self
+    }
+}
+
+impl Session {
+    pub(crate) fn new(owner: Arc<Owner>, inbox: Arc<Inbox>) -> Self {
+        Self { owner, inbox, terminator: Terminator::None, leave_open: false }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.inbox.id
+    }
+
+    /// What is appended to every text from now on. Default: nothing.
+    #[must_use]
+    pub fn with_terminator(mut self, terminator: Terminator) -> Self {
+        self.terminator = terminator;
+        self
+    }
+
+    /// Both ends; None where they are not known (a session taken over from another program).
+    pub fn ends(&self) -> Option<Ends> {
+        self.inbox.lock().ends
+    }
+
+    /// Both ends, once the connection stands.
+    ///
+    /// # Errors
+    /// How it ended instead.
+    pub async fn connected(&self) -> Result<Ends, Error> {
+        self.inbox.connected().await
+    }
+
+    /// Sends text, with the terminator, and waits until the gateway's operating system has taken it. The answer comes here, whoever
+    /// got the data before. Dropping the future does not take back what is on its way.
+    ///
+    /// # Errors
+    /// `Closed`, `Interrupted`, or what the gateway says.
+    pub async fn send(&self, text: impl Into<String>) -> Result<(), Error> {
+        self.send_items(vec![Item::Text(text.into())]).await
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub async fn send_bytes(&self, bytes: impl Into<Bytes>) -> Result<(), Error> {
+        self.send_items(vec![Item::Bytes(bytes.into())]).await
+    }
+
+    async fn send_items(&self, items: Vec<Item>) -> Result<(), Error> {
+        let end = match self.terminator {
+            Terminator::Unspecified | Terminator::None => 0,
+            Terminator::Lf | Terminator::Cr => 1,
+            Terminator::Crlf => 2,
+        };
+        let bytes = items.iter().map(|item| match item {
+            Item::Text(text) => text.len() + end,
+            Item::Bytes(bytes) => bytes.len(),
+        });
+        let bytes: usize = bytes.sum();
+        let request = proto::TcpSendRequest {
+            session_id: self.id().to_owned(),
+            payload: items.into_iter().map(|item| proto::PayloadItem { item: Some(item) }).collect(),
+            line_terminator: self.terminator.into(),
+            subscriber: self.owner.link.subscriber.clone(),
+            ..Default::default()
+        };
+        self.check_open()?;
+        self.owner.link.send(&self.inbox, request, bytes as u64).await.map(drop)
+    }
+
+    /// Sends text and gives the answer, with the session's turn: no other caller's answer can get in between. Empty text sends
+    /// nothing and waits for what the peer says by itself, as a greeting.
+    ///
+    /// # Errors
+    /// `Reason::Timeout`, `Reason::SessionEnded`, and as `send`.
+    pub async fn exchange(&self, text: &str, how: Exchange) -> Result<Answer, Error> {
+        let item = (!text.is_empty()).then(|| proto::PayloadItem { item: Some(Item::Text(text.to_owned())) });
+        let request = proto::TcpExchangeRequest {
+            session_id: self.id().to_owned(),
+            payload: item.into_iter().collect(),
+            line_terminator: self.terminator.into(),
+            wait_for: how.wait_for,
+            timeout: duration(how.timeout)?,
+            on_unanswered: if how.abort_unanswered {
+                proto::UnansweredAction::Abort.into()
+            } else {
+                proto::UnansweredAction::Settle.into()
+            },
+            subscriber: self.owner.link.subscriber.clone(),
+            ..Default::default()
+        };
+        let answer = self.owner.link.sockets().tcp_exchange(request).await?.into_inner();
+        Ok(Answer {
+            end: answer.end(),
+            frames: answer.frames.into_iter().map(Line::from).collect(),
+            matched: answer.r#match.map(Line::from),
+            captures: answer.captures.into_iter().map(Capture::from).collect(),
+        })
+    }
+
+    /// The next data, whatever it is; None when the peer has ended, or the session was closed here. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// How it ended where that was not in order.
+    pub async fn next(&self) -> Result<Option<Data>, Error> {
+        let Some((data, due)) = self.inbox.next().await? else { return Ok(None) };
+        self.owner.link.ack(&self.inbox.id, due);
+        Ok(Some(data))
+    }
+
+    /// The next bytes of a binary session.
+    ///
+    /// # Errors
+    /// As `next`; `Invalid` where the session is in line mode.
+    pub async fn next_chunk(&self) -> Result<Option<Bytes>, Error> {
+        match self.next().await? {
+            None => Ok(None),
+            Some(Data::Chunk(bytes)) => Ok(Some(bytes)),
+            Some(_) => Err(wrong("chunks", "next_line, next_match or next")),
+        }
+    }
+
+    /// The next line of a session in line mode without `wait_for`.
+    ///
+    /// # Errors
+    /// As `next`; `Invalid` where the session waits for a pattern.
+    pub async fn next_line(&self) -> Result<Option<Line>, Error> {
+        match self.next().await? {
+            None => Ok(None),
+            Some(Data::Line(line)) => Ok(Some(line)),
+            // Not every line is UTF-8.
+            Some(Data::Chunk(bytes)) => Ok(Some(Line::Bytes(bytes))),
+            Some(_) => Err(wrong("lines", "next_match or next")),
+        }
+    }
+
+    /// The next match of a session with `wait_for`; lines that come without one are given as a match of nothing.
+    ///
+    /// # Errors
+    /// As `next`; `Invalid` where the session has no `wait_for`.
+    pub async fn next_match(&self) -> Result<Option<Match>, Error> {
+        match self.next().await? {
+            None => Ok(None),
+            Some(Data::Match(found)) => Ok(Some(found)),
+            Some(Data::Flushed(lines)) => {
+                Ok(Some(Match { lines, matched: Line::Text(String::new()), captures: Vec::new() }))
+            }
+            Some(_) => Err(wrong("matches", "next_line, next_chunk or next")),
+        }
+    }
+
+    /// All lines, as a stream.
+    pub fn lines(&self) -> impl Stream<Item = Result<Line, Error>> + '_ {
+        stream::try_unfold(self, |session| async move { Ok(session.next_line().await?.map(|line| (line, session))) })
+    }
+
+    /// All bytes, as a stream of chunks.
+    pub fn chunks(&self) -> impl Stream<Item = Result<Bytes, Error>> + '_ {
+        stream::try_unfold(self, |session| async move { Ok(session.next_chunk().await?.map(|bytes| (bytes, session))) })
+    }
+
+    /// All matches, as a stream.
+    pub fn matches(&self) -> impl Stream<Item = Result<Match, Error>> + '_ {
+        stream::try_unfold(self, |session| async move { Ok(session.next_match().await?.map(|found| (found, session))) })
+    }
+
+    /// The next event, beside the data and not in step with its reading; None after the last. The last 64 are kept.
+    ///
+    /// # Errors
+    /// `GatewayRestarted` and the like.
+    pub async fn next_event(&self) -> Result<Option<Event>, Error> {
+        self.inbox.next_event().await
+    }
+
+    /// How many bytes the gateway has written to the peer.
+    ///
+    /// # Errors
+    /// `Reason::SessionNotFound`.
+    pub async fn write_offset(&self) -> Result<u64, Error> {
+        let request = proto::GetSessionRequest { session_id: self.id().to_owned(), ..Default::default() };
+        let shown = self.owner.link.channels.sessions().get_session(request).await?.into_inner().session;
+        Ok(shown.unwrap_or_default().bytes_sent)
+    }
+
+    /// Ends the connection in order: what is queued is written, then FIN. What the peer still sends can be read until `closed`.
+    ///
+    /// # Errors
+    /// What the gateway says. A session that has ended already is no error.
+    pub async fn disconnect(&self) -> Result<(), Error> {
+        self.end(false).await
+    }
+
+    /// Cuts the connection (RST).
+    ///
+    /// # Errors
+    /// As `disconnect`.
+    pub async fn abort(&self) -> Result<(), Error> {
+        self.end(true).await
+    }
+
+    async fn end(&self, abort: bool) -> Result<(), Error> {
+        if self.inbox.lock().is_over() {
+            return Ok(());
+        }
+        let request = proto::TcpDisconnectRequest { session_id: self.id().to_owned(), abort, ..Default::default() };
+        match self.owner.link.sockets().tcp_disconnect(request).await.map_err(Error::from) {
+            Err(error) if error.reason() != Some(crate::error::Reason::SessionNotFound) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the end, and tells how it came. Data that is not read holds it up: the gateway ends a session after its last byte.
+    ///
+    /// # Errors
+    /// `GatewayRestarted` and the like.
+    pub async fn closed(&self) -> Result<Closed, Error> {
+        self.inbox.closed().await
+    }
+
+    /// Bytes in, bytes out, as of a socket.
+    pub fn into_stream(self) -> SessionStream {
+        SessionStream::new(self)
+    }
+
+    /// The session lives on without this program, until the orphan timeout or another program takes it up.
+    pub fn leave_open(mut self) {
+        self.leave_open = true;
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        let state = self.inbox.lock();
+        match (&state.closed, &state.lost) {
+            (Some(closed), _) => Err(Error::Closed(closed.clone())),
+            (None, Some(lost)) => Err(lost.clone()),
+            (None, None) => Ok(()),
+        }
+    }
+
+    pub(crate) fn owner(&self) -> &Arc<Owner> {
+        &self.owner
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let link = &self.owner.link;
+        let over = self.inbox.lock().is_over();
+        link.ack(&self.inbox.id, self.inbox.discard());
+        if over {
+            return link.forget(&self.inbox);
+        }
+        if self.leave_open {
+            return;
+        }
+        // Without a runtime nothing can be said any more; the orphan timeout does the rest.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (owner, inbox) = (Arc::clone(&self.owner), Arc::clone(&self.inbox));
+        runtime.spawn(async move {
+            let request = proto::TcpDisconnectRequest { session_id: inbox.id.clone(), ..Default::default() };
+            let farewell = async {
+                let _ = owner.link.sockets().tcp_disconnect(request).await;
+                let _ = inbox.closed().await;
+            };
+            let _ = timeout(FAREWELL, farewell).await;
+            owner.link.forget(&inbox);
+        });
+    }
+}
+
+pub(crate) fn payload(bytes: Bytes) -> proto::PayloadItem {
+    proto::PayloadItem { item: Some(Item::Bytes(bytes)) }
+}
+
+fn wrong(asked: &str, instead: &str) -> Error {
+    Error::Invalid(format!("this session does not give {asked}: use {instead}"))
+}
