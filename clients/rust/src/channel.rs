@@ -12,9 +12,7 @@ use tonic::{
 use crate::{
     error::Error,
     options::{Options, Tls},
-    proto::{
-        session_service_client::SessionServiceClient, socket_gateway_service_client::SocketGatewayServiceClient,
-    },
+    proto::{session_service_client::SessionServiceClient, socket_gateway_service_client::SocketGatewayServiceClient},
 };
 
 /// A ping goes out this often on a connection, so that neither end holds a dead one; the gateway allows it.

@@ -69,6 +69,7 @@ impl Error {
     pub fn reason(&self) -> Option<Reason> {
         match self {
             Self::Gateway(failure) => Some(failure.reason),
+            Self::GatewayRestarted => Some(Reason::InstanceChanged),
             _ => None,
         }
     }

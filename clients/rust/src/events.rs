@@ -106,6 +106,13 @@ pub struct Datagram {
     pub dropped_before: u64,
 }
 
+impl Datagram {
+    /// Its payload as text, where it is valid UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.payload).ok()
+    }
+}
+
 /// Inbound data of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -117,7 +124,12 @@ pub enum Data {
     Match(Match),
     /// Line mode with `wait_for`: lines handed over without a match, because the claim moved, a limit was reached or the session
     /// ended.
-    Flushed(Vec<Line>),
+    Flushed {
+        /// The lines.
+        lines: Vec<Line>,
+        /// Whether the last of them has no line end.
+        last_unfinished: bool,
+    },
     /// UDP.
     Datagram(Datagram),
 }
@@ -135,7 +147,7 @@ pub enum Event {
     /// The peer ended its direction; the session can still send.
     HalfClosed,
     /// The session was inactive for its timeout.
-    Timeout,
+    Timeout(Failure),
     /// A close was asked for.
     Disconnecting,
     /// Something failed.
@@ -226,13 +238,11 @@ pub(crate) fn told(envelope: proto::Envelope) -> Told {
         },
         (Happened::Listening, _) => Told::Event(Event::Listening),
         (Happened::HalfClosed, _) => Told::Event(Event::HalfClosed),
-        (Happened::Timeout, _) => Told::Event(Event::Timeout),
         (Happened::Disconnecting, _) => Told::Event(Event::Disconnecting),
-        (Happened::Error, _) => Told::Event(Event::Failed(Failure::of_envelope(
-            &envelope.error_code,
-            envelope.error_text,
-            envelope.error_metadata,
-        ))),
+        (Happened::Timeout | Happened::Error, _) => {
+            let failure = Failure::of_envelope(&envelope.error_code, envelope.error_text, envelope.error_metadata);
+            Told::Event(if happened == Happened::Timeout { Event::Timeout(failure) } else { Event::Failed(failure) })
+        }
         (Happened::Disconnected, Some(Detail::Disconnected(end))) => Told::Event(Event::Disconnected(Closed {
             reason: end.reason(),
             received: end.bytes_received,
@@ -252,7 +262,10 @@ fn data_of(payload: Payload, dropped_before: u64) -> Data {
             matched: found.r#match.map_or_else(|| Line::Text(String::new()), Line::from),
             captures: found.captures.into_iter().map(Capture::from).collect(),
         }),
-        Payload::Flushed(flushed) => Data::Flushed(flushed.lines.into_iter().map(Line::from).collect()),
+        Payload::Flushed(flushed) => Data::Flushed {
+            lines: flushed.lines.into_iter().map(Line::from).collect(),
+            last_unfinished: flushed.last_unfinished,
+        },
         Payload::Datagram(datagram) => {
             let from = address(&datagram.remote_host, datagram.remote_port);
             let payload = match datagram.payload {

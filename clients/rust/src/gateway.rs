@@ -1,11 +1,6 @@
 //! A `Gateway`: the way to one gateway, and what it opens.
 
-use std::{
-    env, fmt,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{env, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -18,8 +13,8 @@ use crate::{
     link::Link,
     listener::Listener,
     options::{Options, TcpOptions, UdpOptions, duration},
-    proto,
-    session::{Session, payload},
+    payload, proto,
+    session::Session,
     udp::UdpSocket,
 };
 
@@ -66,7 +61,11 @@ impl Gateway {
     pub async fn open_with(target: &str, options: Options) -> Result<Self, Error> {
         let channels = Channels::new(target, &options)?;
         let subscriber = options.subscriber.unwrap_or_else(|| format!("rust-{}", Uuid::new_v4()));
-        let (link, down) = Link::open(channels, subscriber, options.reconnect_for, options.heartbeat).await?;
+        let opened = Link::open(channels, subscriber, options.reconnect_for, options.heartbeat).await;
+        let (link, down) = opened.map_err(|error| match error {
+            Error::Unreachable(why) => Error::Unreachable(format!("{target}: {why}")),
+            other => other,
+        })?;
         let task = tokio::spawn(Arc::clone(&link).run(down));
         Ok(Self { link: Arc::new(Owner { link, task }) })
     }
@@ -78,8 +77,7 @@ impl Gateway {
     /// As `open_with`.
     pub async fn from_env() -> Result<Self, Error> {
         let target = env::var("SOCKET_GATEWAY_TARGET").unwrap_or_else(|_| DEFAULT_TARGET.to_owned());
-        let mut options = Options::default();
-        options.token = env::var("SOCKET_GATEWAY_TOKEN").ok();
+        let options = Options { token: env::var("SOCKET_GATEWAY_TOKEN").ok(), ..Options::default() };
         Self::open_with(&target, options).await
     }
 
@@ -104,7 +102,7 @@ impl Gateway {
             timeout: duration(options.timeout)?,
             on_timeout: options.on_timeout.into(),
             connect_timeout: duration(options.connect_timeout)?,
-            no_wait: false,
+            no_wait: options.no_wait,
             allow_half_open: options.allow_half_open,
             orphan_timeout: duration(options.orphan_timeout)?,
             request_id: options.request_id,
@@ -116,8 +114,10 @@ impl Gateway {
         match link.sockets().tcp_connect(request).await {
             Ok(answer) => {
                 let ends = answer.into_inner().connected.as_ref().and_then(ends_of);
-                inbox.lock().ends = ends;
-                Ok(Session::new(Arc::clone(&self.link), inbox))
+                if let Some(ends) = ends {
+                    inbox.lock().ends = Some(ends);
+                }
+                Ok(Session::new(Arc::clone(&self.link), inbox, false))
             }
             Err(status) => {
                 link.forget(&inbox);
@@ -160,7 +160,7 @@ impl Gateway {
             host: options.host,
             port: port.into(),
             multicast_groups: options.groups,
-            mode: proto::UdpMode::Binary.into(),
+            mode: options.mode.into(),
             reuse_address: options.reuse_address,
             subscriber: self.subscriber().to_owned(),
             session_id: id.clone(),
@@ -173,7 +173,7 @@ impl Gateway {
         let inbox = link.enter(Inbox::new(id));
         let answer = link.sockets().udp_in(request).await;
         match answer.map_err(Error::from).and_then(|answer| local(answer.into_inner().listening.as_ref())) {
-            Ok(local) => Ok(UdpSocket::new(Session::new(Arc::clone(&self.link), inbox), local)),
+            Ok(local) => Ok(UdpSocket::new(Session::new(Arc::clone(&self.link), inbox, false), local)),
             Err(error) => {
                 link.forget(&inbox);
                 Err(error)
@@ -181,15 +181,15 @@ impl Gateway {
         }
     }
 
-    /// Sends one datagram from a socket of its own.
+    /// Sends one datagram from a socket of its own. Gives its size in bytes.
     ///
     /// # Errors
     /// What the gateway says, above all `Reason::UdpSendFailed`.
-    pub async fn udp_out(&self, host: &str, port: u16, datagram: impl Into<bytes::Bytes>) -> Result<(), Error> {
+    pub async fn udp_out(&self, host: &str, port: u16, datagram: impl Into<bytes::Bytes>) -> Result<u32, Error> {
         self.udp_out_with(proto::UdpOutRequest {
             host: host.to_owned(),
             port: port.into(),
-            payload: Some(payload(datagram.into())),
+            payload: Some(payload::datagram(datagram.into())),
             ..Default::default()
         })
         .await
@@ -199,28 +199,20 @@ impl Gateway {
     ///
     /// # Errors
     /// What the gateway says.
-    pub async fn udp_out_with(&self, request: proto::UdpOutRequest) -> Result<(), Error> {
-        self.link.link.udp_out(request).await.map(drop)
+    pub async fn udp_out_with(&self, request: proto::UdpOutRequest) -> Result<u32, Error> {
+        Ok(self.link.link.udp_out(request).await?.bytes)
     }
 
-    /// A session that lives already, opened by another program or an earlier life of this one. Its data comes here from now on.
+    /// A session that lives already, opened by another program or an earlier life of this one. Its data comes here from the first
+    /// `send` or `claim` on. Dropping it does not close it.
     ///
     /// # Errors
     /// `Reason::SessionNotFound`.
     pub async fn session(&self, id: &str) -> Result<Session, Error> {
-        let claim = proto::ClaimDataRequest {
-            session_id: id.to_owned(),
-            subscriber: self.subscriber().to_owned(),
-            ..Default::default()
-        };
+        let request = proto::GetSessionRequest { session_id: id.to_owned(), ..Default::default() };
+        self.sessions().get_session(request).await?;
         let inbox = self.link.link.adopt(id);
-        match self.sessions().claim_data(claim).await {
-            Ok(_) => Ok(Session::new(Arc::clone(&self.link), inbox)),
-            Err(status) => {
-                self.link.link.forget(&inbox);
-                Err(status.into())
-            }
-        }
+        Ok(Session::new(Arc::clone(&self.link), inbox, true))
     }
 
     /// The generated client, with this `Gateway`'s credentials, for what the layer does not show.

@@ -19,6 +19,9 @@ use crate::{
 /// Events kept for `Session::next_event`; the oldest go first. A session has few of them, but for timeouts.
 const EVENTS_KEPT: usize = 64;
 
+/// Data and what is to be acked with it; None at an orderly end.
+type Next = Result<Option<(Data, Option<u64>)>, Error>;
+
 pub(crate) struct Inbox {
     pub(crate) id: String,
     state: Mutex<State>,
@@ -64,7 +67,7 @@ impl State {
     }
 
     /// The next data, the end (None), or why there is no more; nothing where it is not known yet.
-    fn next(&mut self) -> Option<Result<Option<(Data, Option<u64>)>, Error>> {
+    fn next(&mut self) -> Option<Next> {
         if let Some((_, data)) = self.data.pop_front() {
             let due = self.due();
             return Some(Ok(Some((data, due))));
@@ -152,7 +155,7 @@ impl Inbox {
     }
 
     /// The next data and what is to be acked with it; None at an orderly end.
-    pub(crate) async fn next(&self) -> Result<Option<(Data, Option<u64>)>, Error> {
+    pub(crate) async fn next(&self) -> Next {
         self.until(State::next).await
     }
 
@@ -180,9 +183,7 @@ impl Inbox {
     pub(crate) async fn connected(&self) -> Result<Ends, Error> {
         self.until(|state| match (state.ends, &state.closed, &state.lost) {
             (Some(ends), ..) => Some(Ok(ends)),
-            (None, Some(Closed { failure: Some(failure), .. }), _) => {
-                Some(Err(Error::Gateway(failure.clone())))
-            }
+            (None, Some(Closed { failure: Some(failure), .. }), _) => Some(Err(Error::Gateway(failure.clone()))),
             (None, Some(closed), _) => Some(Err(Error::Closed(closed.clone()))),
             (None, None, Some(lost)) => Some(Err(lost.clone())),
             (None, None, None) => None,

@@ -6,6 +6,8 @@
 //! comes into one inbox a session, acks what the application takes, and resumes when it breaks. [`SessionStream`] makes a session a
 //! byte stream. [`proto`] has the generated stubs for everything else.
 
+#![allow(clippy::needless_update, reason = "a field that a newer API has must not break the build")]
+
 mod accepting;
 mod channel;
 mod error;
@@ -15,6 +17,7 @@ mod inbox;
 mod link;
 mod listener;
 mod options;
+mod payload;
 pub mod proto;
 mod session;
 mod stream;
@@ -27,7 +30,8 @@ pub use self::{
     gateway::{DEFAULT_TARGET, Gateway},
     listener::Listener,
     options::{Options, TcpOptions, Tls, UdpOptions},
-    session::{Answer, Exchange, ExchangeEnd, Session, Terminator},
+    payload::{Payload, Terminator},
+    session::{Answer, Exchange, ExchangeEnd, SendOptions, Sent, Session},
     stream::SessionStream,
     udp::UdpSocket,
 };

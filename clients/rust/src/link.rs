@@ -371,11 +371,7 @@ impl Link {
     }
 
     /// Waits for credit; None where no credit is large enough, once nothing of the session is under way.
-    async fn room(
-        &self,
-        session: &str,
-        bytes: u64,
-    ) -> Result<Option<(mpsc::Sender<AttachRequest>, u64)>, Error> {
+    async fn room(&self, session: &str, bytes: u64) -> Result<Option<(mpsc::Sender<AttachRequest>, u64)>, Error> {
         self.until(|state| {
             let up = match state.up() {
                 Ok(up) => up,

@@ -50,25 +50,26 @@ impl Listener {
         let inbox = self.accepting.next().await?;
         let due = inbox.accept();
         self.owner.link.ack(&inbox.id, due);
-        Ok(Session::new(Arc::clone(&self.owner), inbox))
+        Ok(Session::new(Arc::clone(&self.owner), inbox, false))
     }
 
-    /// Ends it, with the sessions it accepted where asked.
+    /// Ends it, with the sessions it accepted where asked; tells how many of them are being closed.
     ///
     /// # Errors
     /// What the gateway says. One that has ended already is no error.
-    pub async fn close(mut self, sessions_too: bool) -> Result<(), Error> {
+    pub async fn close(mut self, sessions_too: bool) -> Result<u32, Error> {
         self.open = false;
         unlisten(&self.owner, self.id.clone(), sessions_too).await
     }
 }
 
-async fn unlisten(owner: &Owner, listener_id: String, close_sessions: bool) -> Result<(), Error> {
+async fn unlisten(owner: &Owner, listener_id: String, close_sessions: bool) -> Result<u32, Error> {
     let subscriber = owner.link.subscriber.clone();
     let request = proto::TcpUnlistenRequest { listener_id, close_sessions, subscriber, ..Default::default() };
     match owner.link.sockets().tcp_unlisten(request).await.map_err(Error::from) {
         Err(error) if error.reason() != Some(Reason::ListenerNotFound) => Err(error),
-        _ => Ok(()),
+        Err(_) => Ok(0),
+        Ok(answer) => Ok(answer.into_inner().sessions_closing),
     }
 }
 

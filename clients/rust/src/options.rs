@@ -105,6 +105,7 @@ pub struct TcpOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) on_timeout: TimeoutAction,
     pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) no_wait: bool,
     pub(crate) allow_half_open: bool,
     pub(crate) orphan_timeout: Option<Duration>,
     pub(crate) session_id: Option<String>,
@@ -149,6 +150,13 @@ impl TcpOptions {
         self
     }
 
+    /// `connect` answers at once; `Session::connected` waits for the connection.
+    #[must_use]
+    pub fn no_wait(mut self) -> Self {
+        self.no_wait = true;
+        self
+    }
+
     /// Stay open for sending when the peer has ended its own direction.
     #[must_use]
     pub fn allow_half_open(mut self) -> Self {
@@ -182,6 +190,7 @@ impl TcpOptions {
 #[derive(Clone, Debug, Default)]
 pub struct UdpOptions {
     pub(crate) host: String,
+    pub(crate) mode: proto::UdpMode,
     pub(crate) groups: Vec<proto::MulticastGroup>,
     pub(crate) reuse_address: Option<bool>,
     pub(crate) timeout: Option<Duration>,
@@ -195,6 +204,13 @@ impl UdpOptions {
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
+        self
+    }
+
+    /// Datagrams that are valid UTF-8 travel as text: for other receivers of the same data, here there is no difference.
+    #[must_use]
+    pub fn utf8(mut self) -> Self {
+        self.mode = proto::UdpMode::Utf8;
         self
     }
 

@@ -12,12 +12,11 @@ use crate::{
     gateway::{FAREWELL, Owner},
     inbox::Inbox,
     options::duration,
-    proto::{self, payload_item::Item},
+    payload::{Payload, Terminator},
+    proto,
     stream::SessionStream,
 };
 
-/// What is appended to every text.
-pub use crate::proto::LineTerminator as Terminator;
 /// What completed an exchange.
 pub use crate::proto::ExchangeEnd;
 
@@ -57,11 +56,70 @@ impl Answer {
     }
 }
 
+/// What the gateway says of a send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// An id for this send, unique within the gateway process.
+    pub message_id: String,
+    /// How many items were written.
+    pub items: u32,
+    /// The session's outbound byte count after this send.
+    pub write_offset: u64,
+}
+
+/// How a send goes.
+#[derive(Clone, Debug, Default)]
+pub struct SendOptions {
+    terminator: Option<Terminator>,
+    leave_claim: bool,
+    wait_for: Option<String>,
+    timeout: Option<Duration>,
+    expected_write_offset: Option<u64>,
+}
+
+impl SendOptions {
+    /// Another terminator than the session's.
+    #[must_use]
+    pub fn terminator(mut self, terminator: Terminator) -> Self {
+        self.terminator = Some(terminator);
+        self
+    }
+
+    /// The answer goes to whoever got the data before.
+    #[must_use]
+    pub fn leave_claim(mut self) -> Self {
+        self.leave_claim = true;
+        self
+    }
+
+    /// Line mode: from now on lines are collected until one matches; empty: no more.
+    #[must_use]
+    pub fn wait_for(mut self, pattern: impl Into<String>) -> Self {
+        self.wait_for = Some(pattern.into());
+        self
+    }
+
+    /// The session's inactivity timeout from now on; zero: none.
+    #[must_use]
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.timeout = Some(time);
+        self
+    }
+
+    /// Write only where the session's outbound byte count is this: so a retry after a lost answer is refused instead of doubled.
+    #[must_use]
+    pub fn expected_write_offset(mut self, offset: u64) -> Self {
+        self.expected_write_offset = Some(offset);
+        self
+    }
+}
+
 /// How an exchange goes.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
     wait_for: String,
     timeout: Option<Duration>,
+    settle_timeout: Option<Duration>,
     abort_unanswered: bool,
 }
 
@@ -83,6 +141,13 @@ impl Exchange {
         self
     }
 
+    /// How long the turn is kept for a late answer. Default: the gateway's.
+    #[must_use]
+    pub fn settle_timeout(mut self, time: Duration) -> Self {
+        self.settle_timeout = Some(time);
+        self
+    }
+
     /// Abort the session when no answer comes, so that nobody can take a late one for another.
     #[must_use]
     pub fn abort_unanswered(mut self) -> Self {
@@ -92,8 +157,8 @@ impl Exchange {
 }
 
 impl Session {
-    pub(crate) fn new(owner: Arc<Owner>, inbox: Arc<Inbox>) -> Self {
-        Self { owner, inbox, terminator: Terminator::None, leave_open: false }
+    pub(crate) fn new(owner: Arc<Owner>, inbox: Arc<Inbox>, leave_open: bool) -> Self {
+        Self { owner, inbox, terminator: Terminator::None, leave_open }
     }
 
     /// Its id.
@@ -121,63 +186,53 @@ impl Session {
         self.inbox.connected().await
     }
 
-    /// Sends text, with the terminator, and waits until the gateway's operating system has taken it. The answer comes here, whoever
-    /// got the data before. Dropping the future does not take back what is on its way.
+    /// Sends text (with the terminator) or bytes, and waits until the gateway's operating system has taken it. The answer comes here,
+    /// whoever got the data before. Dropping the future does not take back what is on its way.
     ///
     /// # Errors
     /// `Closed`, `Interrupted`, or what the gateway says.
-    pub async fn send(&self, text: impl Into<String>) -> Result<(), Error> {
-        self.send_items(vec![Item::Text(text.into())]).await
+    pub async fn send(&self, payload: impl Into<Payload>) -> Result<Sent, Error> {
+        self.send_with(payload, SendOptions::default()).await
     }
 
-    /// Sends bytes as they are.
+    /// As `send`, with options.
     ///
     /// # Errors
-    /// As `send`.
-    pub async fn send_bytes(&self, bytes: impl Into<Bytes>) -> Result<(), Error> {
-        self.send_items(vec![Item::Bytes(bytes.into())]).await
-    }
-
-    async fn send_items(&self, items: Vec<Item>) -> Result<(), Error> {
-        let end = match self.terminator {
-            Terminator::Unspecified | Terminator::None => 0,
-            Terminator::Lf | Terminator::Cr => 1,
-            Terminator::Crlf => 2,
-        };
-        let bytes = items.iter().map(|item| match item {
-            Item::Text(text) => text.len() + end,
-            Item::Bytes(bytes) => bytes.len(),
-        });
-        let bytes: usize = bytes.sum();
+    /// As `send`; `Reason::WriteOffsetMismatch`, `Reason::WaitForInvalid`.
+    pub async fn send_with(&self, payload: impl Into<Payload>, options: SendOptions) -> Result<Sent, Error> {
+        let (payload, terminator) = (payload.into(), options.terminator.unwrap_or(self.terminator));
+        let bytes = payload.len(terminator);
         let request = proto::TcpSendRequest {
             session_id: self.id().to_owned(),
-            payload: items.into_iter().map(|item| proto::PayloadItem { item: Some(item) }).collect(),
-            line_terminator: self.terminator.into(),
-            subscriber: self.owner.link.subscriber.clone(),
+            payload: payload.into_items(),
+            line_terminator: terminator.into(),
+            subscriber: if options.leave_claim { String::new() } else { self.owner.link.subscriber.clone() },
+            wait_for: options.wait_for,
+            timeout: duration(options.timeout)?,
+            expected_write_offset: options.expected_write_offset,
             ..Default::default()
         };
         self.check_open()?;
-        self.owner.link.send(&self.inbox, request, bytes as u64).await.map(drop)
+        let sent = self.owner.link.send(&self.inbox, request, bytes).await?;
+        Ok(Sent { message_id: sent.message_id, items: sent.chunk_count, write_offset: sent.write_offset })
     }
 
-    /// Sends text and gives the answer, with the session's turn: no other caller's answer can get in between. Empty text sends
-    /// nothing and waits for what the peer says by itself, as a greeting.
+    /// Sends and gives the answer, with the session's turn: no other caller's answer can get in between. With `Payload::none()` it
+    /// sends nothing and waits for what the peer says by itself, as a greeting.
     ///
     /// # Errors
     /// `Reason::Timeout`, `Reason::SessionEnded`, and as `send`.
-    pub async fn exchange(&self, text: &str, how: Exchange) -> Result<Answer, Error> {
-        let item = (!text.is_empty()).then(|| proto::PayloadItem { item: Some(Item::Text(text.to_owned())) });
+    pub async fn exchange(&self, payload: impl Into<Payload>, how: Exchange) -> Result<Answer, Error> {
+        let on_unanswered =
+            if how.abort_unanswered { proto::UnansweredAction::Abort } else { proto::UnansweredAction::Settle };
         let request = proto::TcpExchangeRequest {
             session_id: self.id().to_owned(),
-            payload: item.into_iter().collect(),
+            payload: payload.into().into_items(),
             line_terminator: self.terminator.into(),
             wait_for: how.wait_for,
             timeout: duration(how.timeout)?,
-            on_unanswered: if how.abort_unanswered {
-                proto::UnansweredAction::Abort.into()
-            } else {
-                proto::UnansweredAction::Settle.into()
-            },
+            on_unanswered: on_unanswered.into(),
+            settle_timeout: duration(how.settle_timeout)?,
             subscriber: self.owner.link.subscriber.clone(),
             ..Default::default()
         };
@@ -188,6 +243,19 @@ impl Session {
             matched: answer.r#match.map(Line::from),
             captures: answer.captures.into_iter().map(Capture::from).collect(),
         })
+    }
+
+    /// Lets the data of this session come here from now on, without sending anything. Gives the name of who got it before.
+    ///
+    /// # Errors
+    /// `Reason::SessionNotFound`.
+    pub async fn claim(&self) -> Result<String, Error> {
+        let claim = proto::ClaimDataRequest {
+            session_id: self.id().to_owned(),
+            subscriber: self.owner.link.subscriber.clone(),
+            ..Default::default()
+        };
+        Ok(self.owner.link.channels.sessions().claim_data(claim).await?.into_inner().previous_subscriber)
     }
 
     /// The next data, whatever it is; None when the peer has ended, or the session was closed here. Dropping the future loses nothing.
@@ -234,7 +302,7 @@ impl Session {
         match self.next().await? {
             None => Ok(None),
             Some(Data::Match(found)) => Ok(Some(found)),
-            Some(Data::Flushed(lines)) => {
+            Some(Data::Flushed { lines, .. }) => {
                 Ok(Some(Match { lines, matched: Line::Text(String::new()), captures: Vec::new() }))
             }
             Some(_) => Err(wrong("matches", "next_line, next_chunk or next")),
@@ -314,6 +382,11 @@ impl Session {
         SessionStream::new(self)
     }
 
+    /// Whether the gateway still has it, as far as is known here.
+    pub fn is_open(&self) -> bool {
+        !self.inbox.lock().is_over()
+    }
+
     /// The session lives on without this program, until the orphan timeout or another program takes it up.
     pub fn leave_open(mut self) {
         self.leave_open = true;
@@ -357,10 +430,6 @@ impl Drop for Session {
             owner.link.forget(&inbox);
         });
     }
-}
-
-pub(crate) fn payload(bytes: Bytes) -> proto::PayloadItem {
-    proto::PayloadItem { item: Some(Item::Bytes(bytes)) }
 }
 
 fn wrong(asked: &str, instead: &str) -> Error {

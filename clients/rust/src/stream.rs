@@ -86,7 +86,7 @@ impl AsyncWrite for SessionStream {
         let taken = Bytes::copy_from_slice(&bytes[..bytes.len().min(WRITE_BYTES)]);
         let count = taken.len();
         let session = Arc::clone(&self.session);
-        self.writing = Some(Box::pin(async move { session.send_bytes(taken).await }));
+        self.writing = Some(Box::pin(async move { session.send(taken).await.map(drop) }));
         // Started here: nobody may poll it again before the next write.
         match self.poll_written(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -117,7 +117,11 @@ fn bytes_of(data: Data) -> Bytes {
         Data::Chunk(bytes) => bytes,
         Data::Line(only) => line(&only).into(),
         Data::Match(found) => found.lines.iter().chain([&found.matched]).flat_map(line).collect(),
-        Data::Flushed(lines) => lines.iter().flat_map(line).collect(),
+        Data::Flushed { lines, last_unfinished } => {
+            let mut bytes: Vec<u8> = lines.iter().flat_map(line).collect();
+            bytes.truncate(bytes.len() - usize::from(last_unfinished));
+            bytes.into()
+        }
         Data::Datagram(datagram) => datagram.payload,
     }
 }

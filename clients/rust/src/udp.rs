@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::{
     error::Error,
     events::{Closed, Data, Datagram, Event},
-    proto,
-    session::{Session, payload},
+    payload, proto,
+    session::Session,
 };
 
 /// A bound UDP socket of the gateway. It is closed when it is dropped.
@@ -63,7 +63,7 @@ impl UdpSocket {
         self.send_with(proto::UdpOutRequest {
             host: host.to_owned(),
             port: port.into(),
-            payload: Some(payload(datagram.into())),
+            payload: Some(payload::datagram(datagram.into())),
             ..Default::default()
         })
         .await
