@@ -1,6 +1,11 @@
 //! A session: one TCP connection that the gateway holds.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -27,6 +32,8 @@ pub struct Session {
     inbox: Arc<Inbox>,
     terminator: Terminator,
     leave_open: bool,
+    /// Lines that came together and were asked for one by one.
+    lines: Mutex<VecDeque<Line>>,
 }
 
 impl fmt::Debug for Session {
@@ -158,7 +165,7 @@ impl Exchange {
 
 impl Session {
     pub(crate) fn new(owner: Arc<Owner>, inbox: Arc<Inbox>, leave_open: bool) -> Self {
-        Self { owner, inbox, terminator: Terminator::None, leave_open }
+        Self { owner, inbox, terminator: Terminator::None, leave_open, lines: Mutex::default() }
     }
 
     /// Its id.
@@ -280,18 +287,29 @@ impl Session {
         }
     }
 
-    /// The next line of a session in line mode without `wait_for`.
+    /// The next line of a session in line mode. Of a match it gives the lines one by one, the match as the last of them.
     ///
     /// # Errors
-    /// As `next`; `Invalid` where the session waits for a pattern.
+    /// As `next`; `Invalid` for the data of a UDP socket.
     pub async fn next_line(&self) -> Result<Option<Line>, Error> {
-        match self.next().await? {
-            None => Ok(None),
-            Some(Data::Line(line)) => Ok(Some(line)),
-            // Not every line is UTF-8.
-            Some(Data::Chunk(bytes)) => Ok(Some(Line::Bytes(bytes))),
-            Some(_) => Err(wrong("lines", "next_match or next")),
+        loop {
+            if let Some(line) = self.lock_lines().pop_front() {
+                return Ok(Some(line));
+            }
+            match self.next().await? {
+                None => return Ok(None),
+                Some(Data::Line(line)) => return Ok(Some(line)),
+                // Not every line is UTF-8.
+                Some(Data::Chunk(bytes)) => return Ok(Some(Line::Bytes(bytes))),
+                Some(Data::Match(found)) => self.lock_lines().extend(found.lines.into_iter().chain([found.matched])),
+                Some(Data::Flushed { lines, .. }) => self.lock_lines().extend(lines),
+                Some(Data::Datagram(_)) => return Err(wrong("lines", "UdpSocket::recv")),
+            }
         }
+    }
+
+    fn lock_lines(&self) -> MutexGuard<'_, VecDeque<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next match of a session with `wait_for`; lines that come without one are given as a match of nothing.
