@@ -195,3 +195,48 @@ impl From<Error> for io::Error {
 fn reason_of(code: &str) -> Reason {
     Reason::from_str_name(&format!("ERROR_REASON_{code}")).unwrap_or(Reason::Unspecified)
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn of_gateway(code: Code, reason: &str) -> Error {
+        let metadata = HashMap::from([("errno".to_owned(), "ECONNREFUSED".to_owned())]);
+        let details = ErrorDetails::with_error_info(reason, "socket-gateway", metadata);
+        Status::with_error_details(code, "a sentence", details).into()
+    }
+
+    #[test]
+    fn every_code_of_the_gateway_becomes_its_reason_also_one_that_no_client_can_provoke() {
+        let mut known = 0;
+        for number in 1.. {
+            let Ok(reason) = Reason::try_from(number) else { break };
+            let name = reason.as_str_name().trim_start_matches("ERROR_REASON_");
+            assert_eq!(of_gateway(Code::Internal, name).reason(), Some(reason), "{name}");
+            known += 1;
+        }
+        assert!(known > 20, "only {known}");
+        assert_eq!(of_gateway(Code::Internal, "INTERNAL").reason(), Some(Reason::Internal));
+    }
+
+    #[test]
+    fn a_code_of_a_newer_gateway_is_unspecified_and_keeps_its_sentence() {
+        let error = of_gateway(Code::Aborted, "NOT_INVENTED_YET");
+        assert_eq!((error.reason(), error.to_string().as_str()), (Some(Reason::Unspecified), "a sentence"));
+    }
+
+    #[test]
+    fn an_error_of_a_socket_has_the_kind_that_socket_code_expects() {
+        let refused = io::Error::from(of_gateway(Code::FailedPrecondition, "CONNECT_FAILED"));
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(io::Error::from(Error::GatewayClosed).kind(), io::ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn a_status_that_is_not_the_gateways_tells_whether_to_try_again() {
+        assert!(Error::from(Status::unavailable("connection refused")).is_transient());
+        assert!(!Error::from(Status::unimplemented("no such method")).is_transient());
+    }
+}

@@ -210,3 +210,55 @@ impl State {
         self.events.push_back(event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Data as ProtoData, Envelope, Event as Happened, data::Payload, envelope::Detail};
+
+    fn data(sequence: u64, text: &'static str) -> Envelope {
+        let payload = Some(Payload::Bytes(text.into()));
+        let detail = Some(Detail::Data(ProtoData { payload, ..Default::default() }));
+        Envelope { sequence, event: Happened::Data.into(), detail, ..Default::default() }
+    }
+
+    fn event(sequence: u64, event: Happened) -> Envelope {
+        Envelope { sequence, event: event.into(), ..Default::default() }
+    }
+
+    #[tokio::test]
+    async fn data_is_acked_when_it_is_taken_and_events_with_what_came_before_them() {
+        let inbox = Inbox::new("s".into());
+        assert_eq!(inbox.deliver(event(3, Happened::Connecting)), Some(3));
+        assert_eq!(inbox.deliver(data(4, "a")), None);
+        assert_eq!(inbox.deliver(event(6, Happened::HalfClosed)), None);
+        let (taken, due) = inbox.next().await.expect("goes on").expect("data");
+        assert_eq!((taken, due), (Data::Chunk("a".into()), Some(6)));
+    }
+
+    #[tokio::test]
+    async fn what_comes_again_after_a_resume_is_not_given_twice_and_its_lost_ack_is_repeated() {
+        let inbox = Inbox::new("s".into());
+        inbox.deliver(data(1, "a"));
+        inbox.deliver(data(2, "b"));
+        assert_eq!(inbox.next().await.expect("goes on").expect("data").1, Some(1));
+        assert_eq!(inbox.deliver(data(1, "a")), Some(1));
+        assert_eq!(inbox.deliver(data(2, "b")), None);
+        assert_eq!(inbox.next().await.expect("goes on").expect("data").0, Data::Chunk("b".into()));
+    }
+
+    #[test]
+    fn a_session_that_nobody_accepted_is_not_acked() {
+        let inbox = Inbox::unaccepted("s".into());
+        assert_eq!(inbox.deliver(event(1, Happened::Connected)), None);
+        assert_eq!(inbox.accept(), Some(1));
+    }
+
+    #[test]
+    fn what_nobody_reads_any_more_is_acked_at_once() {
+        let inbox = Inbox::new("s".into());
+        inbox.deliver(data(1, "a"));
+        assert_eq!(inbox.discard(), Some(1));
+        assert_eq!(inbox.deliver(data(2, "b")), Some(2));
+    }
+}
