@@ -66,6 +66,11 @@ pub enum ErrorReason {
     SessionEnded = 26,
     /// INTERNAL. A broken invariant of the gateway; please report it.
     Internal = 27,
+    /// UNAUTHENTICATED. The call has no credentials that this gateway accepts: none, or a token or certificate that is unknown, expired
+    /// or not meant for it. The answer does not say which. Also the end of a stream whose token has expired.
+    Unauthenticated = 28,
+    /// PERMISSION_DENIED. The caller's role does not allow this call, or not in this namespace. Metadata: role.
+    RoleDenied = 29,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -102,6 +107,8 @@ impl ErrorReason {
             Self::ShuttingDown => "ERROR_REASON_SHUTTING_DOWN",
             Self::SessionEnded => "ERROR_REASON_SESSION_ENDED",
             Self::Internal => "ERROR_REASON_INTERNAL",
+            Self::Unauthenticated => "ERROR_REASON_UNAUTHENTICATED",
+            Self::RoleDenied => "ERROR_REASON_ROLE_DENIED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -135,6 +142,8 @@ impl ErrorReason {
             "ERROR_REASON_SHUTTING_DOWN" => Some(Self::ShuttingDown),
             "ERROR_REASON_SESSION_ENDED" => Some(Self::SessionEnded),
             "ERROR_REASON_INTERNAL" => Some(Self::Internal),
+            "ERROR_REASON_UNAUTHENTICATED" => Some(Self::Unauthenticated),
+            "ERROR_REASON_ROLE_DENIED" => Some(Self::RoleDenied),
             _ => None,
         }
     }
@@ -834,6 +843,9 @@ pub struct TcpDisconnectRequest {
     /// Who gets the `disconnecting` envelope, or the error. Empty: the opener of the session.
     #[prost(string, tag = "3")]
     pub subscriber: ::prost::alloc::string::String,
+    /// The namespace of the session and the subscriber. Empty: the caller's own. Only operators may name another's.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// TcpDisconnectResponse says that the session is closing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -854,6 +866,9 @@ pub struct TcpUnlistenRequest {
     /// Who gets the error envelope where the listener is not found. Empty: "default".
     #[prost(string, tag = "3")]
     pub subscriber: ::prost::alloc::string::String,
+    /// The namespace of the listener and the subscriber. Empty: the caller's own. Only operators may name another's.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// TcpUnlistenResponse says that the listener is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1519,6 +1534,9 @@ pub mod socket_gateway_service_client {
     /// it in each RPC (empty: "default"), and Subscribe or Attach attaches a stream to it. The subscriber that opened a session gets
     /// its lifecycle events for good; its inbound data goes to whoever holds the data claim: the opener first, then whoever sent last.
     ///
+    /// Where the gateway asks who calls, every caller has a namespace, and sessions, listeners, subscribers and request ids are its own:
+    /// those of another namespace do not exist for it, and two namespaces may use the same ids and names without noticing each other.
+    ///
     /// An RPC that fails answers a gRPC status with google.rpc.ErrorInfo in its details (reason: an ErrorReason without its prefix)
     /// and, for bad fields, google.rpc.BadRequest. The same error goes to the named subscriber's events output.
     #[derive(Debug, Clone)]
@@ -1943,6 +1961,13 @@ pub struct Session {
     /// UDP: the multicast groups joined.
     #[prost(string, repeated, tag = "27")]
     pub multicast_groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The namespace it belongs to; empty on a gateway without identity.
+    #[prost(string, tag = "28")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The identity that opened it, or its listener; "configuration" where the configuration file did, "local" on a gateway without
+    /// identity.
+    #[prost(string, tag = "29")]
+    pub owner: ::prost::alloc::string::String,
 }
 /// Listener is one TCP server socket.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1971,6 +1996,12 @@ pub struct Listener {
     /// How many of them live.
     #[prost(uint32, tag = "8")]
     pub sessions: u32,
+    /// The namespace it belongs to; empty on a gateway without identity.
+    #[prost(string, tag = "9")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The identity that opened it.
+    #[prost(string, tag = "10")]
+    pub owner: ::prost::alloc::string::String,
 }
 /// Subscriber is one named receiver.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2002,6 +2033,12 @@ pub struct Subscriber {
     /// Whether its streams acknowledge.
     #[prost(bool, tag = "9")]
     pub acknowledged: bool,
+    /// The namespace it belongs to; empty on a gateway without identity.
+    #[prost(string, tag = "10")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The identity that first named it. All of its namespace may use it.
+    #[prost(string, tag = "11")]
+    pub owner: ::prost::alloc::string::String,
 }
 /// ListSessionsRequest selects sessions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2024,6 +2061,10 @@ pub struct ListSessionsRequest {
     /// Only sessions this listener accepted. Empty: all.
     #[prost(string, tag = "6")]
     pub listener_id: ::prost::alloc::string::String,
+    /// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+    /// observers of all.
+    #[prost(string, tag = "7")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// ListSessionsResponse is one page.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2044,6 +2085,9 @@ pub struct GetSessionRequest {
     /// The session. Required.
     #[prost(string, tag = "1")]
     pub session_id: ::prost::alloc::string::String,
+    /// Its namespace. Empty: the caller's own. Only operators, and observers of all namespaces, may name another's.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// GetSessionResponse shows it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2061,6 +2105,10 @@ pub struct ListListenersRequest {
     /// next_page_token of the page before.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+    /// observers of all.
+    #[prost(string, tag = "3")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// ListListenersResponse is one page.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2081,6 +2129,10 @@ pub struct ListSubscribersRequest {
     /// next_page_token of the page before.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+    /// observers of all.
+    #[prost(string, tag = "3")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// ListSubscribersResponse is one page.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2093,11 +2145,15 @@ pub struct ListSubscribersResponse {
     pub next_page_token: ::prost::alloc::string::String,
 }
 /// WatchRequest starts a watch.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRequest {
     /// Send a heartbeat (a message without change) when nothing changed for this long. Absent or 0: none. At least 1 s.
     #[prost(message, optional, tag = "1")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+    /// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+    /// observers of all.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// WatchResponse is one change.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2109,13 +2165,13 @@ pub struct WatchResponse {
     /// connection for that.
     #[prost(bytes = "bytes", tag = "15")]
     pub padding: ::prost::bytes::Bytes,
-    /// To what. After REMOVED only its id or name is certain.
+    /// To what. After REMOVED only its namespace and its id or name are certain.
     #[prost(oneof = "watch_response::Subject", tags = "2, 3, 4")]
     pub subject: ::core::option::Option<watch_response::Subject>,
 }
 /// Nested message and enum types in `WatchResponse`.
 pub mod watch_response {
-    /// To what. After REMOVED only its id or name is certain.
+    /// To what. After REMOVED only its namespace and its id or name are certain.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Subject {
         /// A session.
@@ -2371,7 +2427,7 @@ pub mod session_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// ListSessions lists live sessions, ordered by id.
+        /// ListSessions lists live sessions, ordered by namespace and id.
         pub async fn list_sessions(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSessionsRequest>,
@@ -2421,7 +2477,7 @@ pub mod session_service_client {
                 .insert(GrpcMethod::new("tcpip.v1.SessionService", "GetSession"));
             self.inner.unary(req, path, codec).await
         }
-        /// ListListeners lists listeners, ordered by id.
+        /// ListListeners lists listeners, ordered by namespace and id.
         pub async fn list_listeners(
             &mut self,
             request: impl tonic::IntoRequest<super::ListListenersRequest>,
@@ -2446,7 +2502,7 @@ pub mod session_service_client {
                 .insert(GrpcMethod::new("tcpip.v1.SessionService", "ListListeners"));
             self.inner.unary(req, path, codec).await
         }
-        /// ListSubscribers lists subscribers, ordered by name.
+        /// ListSubscribers lists subscribers, ordered by namespace and name.
         pub async fn list_subscribers(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSubscribersRequest>,
