@@ -11,7 +11,9 @@ mod document;
 mod fault;
 mod fields;
 mod layers;
+mod off;
 mod open;
+mod policy;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use self::{
     differences::Difference,
     fault::{Fault, Faults, Origin},
     open::open,
+    policy::{PolicyConfig, ProfileChoice, Rules},
     settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
     sources::{FILE_VARIABLE, Flags, environment},
 };
@@ -44,11 +47,27 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// The admin server.
+    pub admin: AdminConfig,
     /// All bounds.
     pub limits: Limits,
+    /// Which profile follows the policy's rules.
+    pub policy: PolicyConfig,
+    /// The policy's rules.
+    #[serde(skip)]
+    pub rules: Rules,
     /// What is opened at start.
     #[serde(skip)]
     pub declarations: Declarations,
+}
+
+/// The admin server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where it listens; None: there is none.
+    #[serde(with = "off")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What is logged, and how.
@@ -78,7 +97,10 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
+            admin: AdminConfig::default(),
             limits: Limits::default(),
+            policy: PolicyConfig::default(),
+            rules: Rules::default(),
             declarations: Declarations::default(),
         }
     }
@@ -124,7 +146,9 @@ impl Config {
         let mut config = layers.settle(&mut faults);
         if let Some((document, table)) = &table {
             config.declarations = declarations::read(document, table, &config.limits, &mut faults);
+            config.rules = policy::read(document, table, &mut faults);
         }
+        policy::check_declared(&config, &mut faults);
         clashes::check(&config, layers.origin("listen"), &mut faults);
         // What is found on a broken line is a consequence of it.
         let consequences = faults.split_off(broken.len());
