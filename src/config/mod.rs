@@ -35,7 +35,7 @@ pub use self::{
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::limits::Limits;
+use crate::{audit::Target, limits::Limits};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The admin server.
     pub admin: AdminConfig,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// All bounds.
     pub limits: Limits,
     /// What is opened at start.
@@ -61,6 +63,15 @@ pub struct AdminConfig {
     /// Where it listens; None: there is none.
     #[serde(with = "off")]
     pub listen: Option<SocketAddr>,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Where it goes; None: there is none.
+    #[serde(with = "off")]
+    pub file: Option<Target>,
 }
 
 /// What is logged, and how.
@@ -91,6 +102,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
             admin: AdminConfig::default(),
+            audit: AuditConfig::default(),
             limits: Limits::default(),
             declarations: Declarations::default(),
         }

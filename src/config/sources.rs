@@ -81,7 +81,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 3] = ["admin", "log", "limits"];
+const GROUPS: [&str; 4] = ["admin", "audit", "log", "limits"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use crate::{
+    audit::{Event, Who},
     error::{Error, Reason, shortened},
     identity::Caller,
     metrics::Action,
@@ -124,6 +125,10 @@ impl Gateway {
         self.metrics.doors.denied(action);
         let Verdict { rule, tls_missing, .. } = verdict;
         let direction = action.as_str();
+        self.audit.record(|| {
+            let event = Event::Denied { action: direction, what, address, rule: rule.to_string() };
+            (Some(Who::calls(caller)), event)
+        });
         let address = address.map(tracing::field::display);
         let (identity, namespace) = (&caller.identity, &caller.namespace);
         tracing::info!(%identity, %namespace, direction, what, address, %rule, "denied by the policy");
