@@ -40,6 +40,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
             .map_err(|error| anyhow!("audit.file: {target} cannot be opened: {}", io_sentence(&error)))?,
         None => Gateway::new(config.limits.clone()),
     };
+    gateway.policy.replace(Arc::new(config.policy()));
     let mut reload_asked = false;
     let (server, admin) = tokio::select! {
         biased;

@@ -15,11 +15,15 @@ use super::{
     document::{Document, kind, whole_number},
     fault::{Fault, Origin, did_you_mean},
     layers::Layers,
+    policy::LISTS,
     settings::{ENVIRONMENT_PREFIX, SETTINGS, setting},
 };
 
 /// Names the file when no flag does.
 pub const FILE_VARIABLE: &str = "SOCKET_GATEWAY_CONFIG";
+
+/// What clients and the client commands read: a shell that has them must be able to start a gateway too.
+const CLIENT_VARIABLES: [&str; 3] = ["SOCKET_GATEWAY_TARGET", "SOCKET_GATEWAY_TOKEN", "SOCKET_GATEWAY_CA"];
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +48,7 @@ pub(super) fn file(flags: &Flags, environment: &[(OsString, OsString)]) -> Optio
     flags.file.clone().or_else(|| variable().map(|(_, value)| value.into()))
 }
 
-/// Settings of a file. Declarations are left to `declarations`.
+/// Settings of a file. Declarations are left to `declarations`, rules to `policy`.
 pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     give_table(document, "", table, layers, faults);
 }
@@ -52,7 +56,8 @@ pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut L
 fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-        if prefix.is_empty() && KINDS.contains(&key.as_str()) {
+        let listed = LISTS.contains(&key.as_str());
+        if listed || prefix.is_empty() && KINDS.contains(&key.as_str()) {
             continue;
         }
         let origin = document.origin(&name.span());
@@ -73,7 +78,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
                 other => format!("{key}: must be a table, [{key}], not {}", kind(other)),
             }
         } else {
-            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS);
+            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS).chain(LISTS);
             format!("{key}: no such setting{}", did_you_mean(&key, known))
         };
         faults.push(Fault { origin, message });
@@ -81,7 +86,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 4] = ["admin", "audit", "log", "limits"];
+const GROUPS: [&str; 5] = ["admin", "audit", "log", "limits", "policy"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)
@@ -103,7 +108,8 @@ fn plain(value: &DeValue<'_>) -> Option<Value> {
 pub(super) fn give_environment(environment: &[(OsString, OsString)], layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in environment {
         let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX)) else { continue };
-        if name == FILE_VARIABLE || value.is_empty() || is_service_link(name, value) {
+        let is_no_setting = name == FILE_VARIABLE || CLIENT_VARIABLES.contains(&name);
+        if is_no_setting || value.is_empty() || is_service_link(name, value) {
             continue;
         }
         let origin = Origin::Environment(name.to_owned());

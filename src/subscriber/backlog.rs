@@ -383,7 +383,8 @@ impl Backlog {
             name,
             epoch,
             next_sequence: self.log.next_sequence(),
-            streams: self.streams.len(),
+            // One that was ended is there until its client has read that it was.
+            streams: self.streams.iter().filter(|(_, stream)| stream.is_live()).count(),
             backlog_bytes: self.lanes.bytes,
             backlog_envelopes: self.lanes.outstanding,
             paused_sessions: self.lanes.paused,
