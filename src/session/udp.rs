@@ -18,7 +18,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::core::{Close, Core, Due, OnTimeout};
+use super::{
+    core::{Close, Core, Due, OnTimeout},
+    tap::Direction,
+};
 use crate::{
     claims::{ClaimMove, DataClaim},
     envelope::{Body, CloseReason, Envelope, State},
@@ -133,6 +136,9 @@ impl UdpSession {
         };
         let result = send(&socket, &self.sending, to, payload, options).await;
         if let Ok(bytes) = &result {
+            if self.core.taps.any() {
+                self.core.taps.copy(Direction::Sent, self.core.sent(), payload, Some(to));
+            }
             self.core.count_sent(*bytes);
             self.core.note_activity();
             self.sent.fetch_add(1, Ordering::Relaxed);
@@ -166,6 +172,7 @@ impl UdpSession {
                 dropped += dropped_before;
                 bytes += received.payload.len();
                 let payload = Bytes::copy_from_slice(received.payload);
+                self.core.tap_received(&payload, Some(received.from));
                 let body = Body::Datagram { from: received.from, payload, utf8: self.utf8 };
                 let session = Some(self.core.id.clone());
                 envelopes.push(Envelope { time, session, listener: None, body, dropped_before });
