@@ -33,8 +33,7 @@ impl Report {
             machine.kernel,
             self.mode
         );
-        text +=
-            "| # | case | gateway | limit | ratio | must | reach for | verdict | gateway's CPU |\n|---|---|---|---|---|---|---|---|---|\n";
+        text += "| # | case | gateway | limit | ratio | must | reach for | verdict | gateway's CPU |\n|---|---|---|---|---|---|---|---|---|\n";
         for row in &self.rows {
             text += &line(row);
         }

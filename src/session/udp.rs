@@ -164,21 +164,20 @@ impl UdpSession {
     /// Receives up to `most` datagrams, and delivers them together; returns how many. `kernel_dropped` is what the kernel told last.
     fn receive(&self, socket: &UdpSocket, most: usize, kernel_dropped: &mut u32) -> io::Result<usize> {
         let time = SystemTime::now();
-        let (mut envelopes, mut bytes, mut dropped) = (Vec::with_capacity(most), 0, 0);
+        let (mut envelopes, mut dropped) = (Vec::with_capacity(most), 0);
         let count = SCRATCH.with_borrow_mut(|scratch| {
             try_receive(socket, &mut scratch[..most * DATAGRAM_BYTES], |received| {
                 let told = received.kernel_dropped.unwrap_or(*kernel_dropped);
                 let dropped_before = told.wrapping_sub(std::mem::replace(kernel_dropped, told)).into();
                 dropped += dropped_before;
-                bytes += received.payload.len();
                 let payload = Bytes::copy_from_slice(received.payload);
                 self.core.tap_received(&payload, Some(received.from));
+                self.core.count_received(payload.len());
                 let body = Body::Datagram { from: received.from, payload, utf8: self.utf8 };
                 let session = Some(self.core.id.clone());
                 envelopes.push(Envelope { time, session, listener: None, body, dropped_before });
             })
         })?;
-        self.core.count_received(bytes);
         self.received.fetch_add(count as u64, Ordering::Relaxed);
         dropped += self.claim().lane().push_datagrams(envelopes.into_iter());
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
