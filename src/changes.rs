@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use crate::envelope::{ListenerId, SessionId};
+use crate::{
+    envelope::{ListenerId, SessionId},
+    identity::Scoped,
+};
 
 /// Changes a watcher may lag behind before it is given a fresh snapshot instead.
 const LAG: usize = 4096;
@@ -13,19 +16,30 @@ const LAG: usize = 4096;
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A session was opened.
-    SessionAdded(SessionId),
+    SessionAdded(Scoped<SessionId>),
     /// A session's state or claim changed.
-    SessionChanged(SessionId),
+    SessionChanged(Scoped<SessionId>),
     /// A session has ended.
-    SessionRemoved(SessionId),
+    SessionRemoved(Scoped<SessionId>),
     /// A listener was opened.
-    ListenerAdded(ListenerId),
+    ListenerAdded(Scoped<ListenerId>),
     /// A listener has ended.
-    ListenerRemoved(ListenerId),
+    ListenerRemoved(Scoped<ListenerId>),
     /// A subscriber came into being.
-    SubscriberAdded(Arc<str>),
+    SubscriberAdded(Scoped<Arc<str>>),
     /// A subscriber was removed.
-    SubscriberRemoved(Arc<str>),
+    SubscriberRemoved(Scoped<Arc<str>>),
+}
+
+impl Change {
+    /// Whose it is.
+    pub fn namespace(&self) -> &str {
+        match self {
+            Self::SessionAdded(id) | Self::SessionChanged(id) | Self::SessionRemoved(id) => &id.namespace,
+            Self::ListenerAdded(id) | Self::ListenerRemoved(id) => &id.namespace,
+            Self::SubscriberAdded(name) | Self::SubscriberRemoved(name) => &name.namespace,
+        }
+    }
 }
 
 /// Where changes are told.

@@ -64,6 +64,8 @@ reasons! {
     ShuttingDown = "SHUTTING_DOWN" => Unavailable,
     SessionEnded = "SESSION_ENDED" => Aborted,
     Internal = "INTERNAL" => Internal,
+    Unauthenticated = "UNAUTHENTICATED" => Unauthenticated,
+    RoleDenied = "ROLE_DENIED" => PermissionDenied,
 }
 
 impl fmt::Display for Reason {

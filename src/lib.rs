@@ -8,12 +8,15 @@
 //! |---|---|---|
 //! | 0 | [`error`] | the one error type; the only table from an error to its code and its gRPC status |
 //! | 0 | [`envelope`] | ids, envelopes and what they carry |
+//! | 0 | [`identity`] | who calls: callers, namespaces, roles |
 //! | 0 | [`limits`] | every bound, its default, its memory |
+//! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
 //! | 1 | [`claims`] | who gets a session's data |
 //! | 1 | [`changes`] | what changed, for those who watch |
+//! | 1 | [`policy`] | who may dial and bind what: address classes, rules, profiles |
 //! | 2 | [`session`] | one task per socket: reading, writing, closing, timers; exchanges and their turn |
 //! | 3 | [`registry`] | what lives, by id; first and last envelopes; tasks |
 //! | 4 | [`gateway`] | the use cases, free of gRPC |
@@ -40,8 +43,11 @@ pub mod envelope;
 pub mod error;
 pub mod framing;
 pub mod gateway;
+pub mod identity;
 pub mod limits;
 pub mod net;
+pub mod policy;
+pub mod quota;
 pub mod registry;
 pub mod server;
 pub mod session;

@@ -1,14 +1,15 @@
-//! All live sessions and listeners by id, and their tasks.
+//! All live sessions and listeners by namespace and id, and their tasks.
 //!
 //! The registry alone emits the first and the last envelope of a session or listener: the first before its task runs, the last
 //! when its socket, its claims and its id are free again. Ids, the limits on their number and the request ids that guard against
 //! opening twice share one short lock.
 
 use std::{
-    collections::HashMap,
+    hash::RandomState,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use hashbrown::HashMap;
 use tokio::{net::TcpStream, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -16,7 +17,8 @@ use crate::{
     changes::{Change, Changes},
     envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
     error::{Error, Reason},
-    limits::Limits,
+    identity::Scoped,
+    limits::LiveLimits,
     session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
 };
 
@@ -54,7 +56,7 @@ pub enum Opened {
 }
 
 /// A caller's id for an opening call, and what the call asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestKey {
     /// Subscriber and request id.
     pub id: String,
@@ -62,16 +64,19 @@ pub struct RequestKey {
     pub request: Vec<u8>,
 }
 
+/// By namespace and id.
+type Table<Id, T> = HashMap<Scoped<Id>, T, RandomState>;
+
 #[derive(Default)]
 struct Tables {
-    sessions: HashMap<SessionId, (Session, Option<String>)>,
-    listeners: HashMap<ListenerId, (Arc<Listener>, Option<String>)>,
-    requests: HashMap<String, (Vec<u8>, Opened)>,
+    sessions: Table<SessionId, (Session, Option<String>)>,
+    listeners: Table<ListenerId, (Arc<Listener>, Option<String>)>,
+    requests: Table<String, (Vec<u8>, Opened)>,
 }
 
 /// The table of everything that lives.
 pub struct Registry {
-    limits: Arc<Limits>,
+    limits: Arc<LiveLimits>,
     changes: Arc<Changes>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
@@ -81,7 +86,7 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<Limits>, changes: Arc<Changes>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>) -> Self {
         Self {
             limits,
             changes,
@@ -92,12 +97,12 @@ impl Registry {
         }
     }
 
-    /// What an earlier call with this request id opened, if it still lives.
+    /// What an earlier call of this namespace with this request id opened, if it still lives.
     ///
     /// # Errors
     /// REQUEST_INVALID where the id was used for another request.
-    pub fn requested(&self, key: &RequestKey) -> Result<Option<Opened>, Error> {
-        match self.read().requests.get(&key.id) {
+    pub fn requested(&self, namespace: &str, key: &RequestKey) -> Result<Option<Opened>, Error> {
+        match self.read().requests.get(&(namespace, key.id.as_str())) {
             Some((request, opened)) if *request == key.request => Ok(Some(opened.clone())),
             Some(_) => Err(Error::new(
                 Reason::RequestInvalid,
@@ -120,26 +125,27 @@ impl Registry {
         run: impl Future<Output = CloseReason> + Send + 'static,
         after: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
-        let id = session.core().id.clone();
+        let id = session.core().scoped_id();
         let mut tables = self.write();
         self.check_open()?;
         if tables.sessions.contains_key(&id) {
             return Err(Error::new(
                 Reason::SessionIdConflict,
-                format!("a session with the id \"{id}\" lives already; choose another, or none to have one made"),
+                format!("a session with the id \"{}\" lives already; choose another, or none to have one made", id.id),
             )
-            .with("sessionId", &id));
+            .with("sessionId", &id.id));
         }
-        if tables.sessions.len() >= self.limits.sessions {
+        let most = self.limits.now().sessions;
+        if tables.sessions.len() >= most {
             return Err(Error::limit(
                 "sessions",
-                self.limits.sessions,
-                format!("there are {} sessions, as many as may be; end some first", self.limits.sessions),
+                most,
+                format!("there are {most} sessions, as many as may be; end some first"),
             ));
         }
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
         if let Some((key, opened)) = request {
-            tables.requests.insert(key.id, (key.request, opened));
+            tables.requests.insert(Scoped::new(&id.namespace, key.id), (key.request, opened));
         }
         tables.sessions.insert(id.clone(), (session.clone(), request_id));
         session.core().emit(first);
@@ -169,21 +175,22 @@ impl Registry {
     ) -> Result<(), Error> {
         let mut tables = self.write();
         self.check_open()?;
-        if tables.listeners.len() >= self.limits.listeners {
+        let most = self.limits.now().listeners;
+        if tables.listeners.len() >= most {
             return Err(Error::limit(
                 "listeners",
-                self.limits.listeners,
-                format!("there are {} listeners, as many as may be; end some first", self.limits.listeners),
+                most,
+                format!("there are {most} listeners, as many as may be; end some first"),
             ));
         }
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
         if let Some((key, opened)) = request {
-            tables.requests.insert(key.id, (key.request, opened));
+            tables.requests.insert(Scoped::new(&listener.owner.namespace, key.id), (key.request, opened));
         }
-        tables.listeners.insert(listener.id.clone(), (Arc::clone(listener), request_id));
+        tables.listeners.insert(listener.scoped_id(), (Arc::clone(listener), request_id));
         listener.emit(Body::Listening { local: listener.local, groups: Arc::new([]) });
         drop(tables);
-        self.changes.publish(|| Change::ListenerAdded(listener.id.clone()));
+        self.changes.publish(|| Change::ListenerAdded(listener.scoped_id()));
         let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener) };
         let listener = Arc::clone(listener);
         self.tasks.spawn(async move {
@@ -195,24 +202,24 @@ impl Registry {
 
     /// Whether another session may be opened.
     pub fn has_room(&self) -> bool {
-        !self.draining.is_cancelled() && self.read().sessions.len() < self.limits.sessions
+        !self.draining.is_cancelled() && self.read().sessions.len() < self.limits.now().sessions
     }
 
-    /// The session of this id.
+    /// The session of this id in a namespace. One of another namespace is not there.
     ///
     /// # Errors
     /// SESSION_NOT_FOUND.
-    pub fn session(&self, id: &str) -> Result<Session, Error> {
-        let found = self.read().sessions.get(id).map(|(session, _)| session.clone());
+    pub fn session(&self, namespace: &str, id: &str) -> Result<Session, Error> {
+        let found = self.read().sessions.get(&(namespace, id)).map(|(session, _)| session.clone());
         found.ok_or_else(|| Error::session_not_found(id))
     }
 
-    /// The listener of this id.
+    /// The listener of this id in a namespace. One of another namespace is not there.
     ///
     /// # Errors
     /// LISTENER_NOT_FOUND.
-    pub fn listener(&self, id: &str) -> Result<Arc<Listener>, Error> {
-        let found = self.read().listeners.get(id).map(|(listener, _)| Arc::clone(listener));
+    pub fn listener(&self, namespace: &str, id: &str) -> Result<Arc<Listener>, Error> {
+        let found = self.read().listeners.get(&(namespace, id)).map(|(listener, _)| Arc::clone(listener));
         found.ok_or_else(|| {
             let shown = crate::error::shortened(id);
             Error::new(
@@ -223,20 +230,21 @@ impl Registry {
         })
     }
 
-    /// All sessions, in no order.
+    /// All sessions of every namespace, in no order.
     pub fn sessions(&self) -> Vec<Session> {
         self.read().sessions.values().map(|(session, _)| session.clone()).collect()
     }
 
-    /// All listeners, in no order.
+    /// All listeners of every namespace, in no order.
     pub fn listeners(&self) -> Vec<Arc<Listener>> {
         self.read().listeners.values().map(|(listener, _)| Arc::clone(listener)).collect()
     }
 
     /// The sessions a listener accepted.
-    pub fn sessions_of(&self, listener: &ListenerId) -> Vec<Session> {
+    pub fn sessions_of(&self, listener: &Listener) -> Vec<Session> {
         let tables = self.read();
-        let of_listener = |session: &&Session| session.core().listener.as_ref() == Some(listener);
+        // Ids that the gateway makes are unique in all namespaces.
+        let of_listener = |session: &&Session| session.core().listener.as_ref() == Some(&listener.id);
         tables.sessions.values().map(|(session, _)| session).filter(of_listener).cloned().collect()
     }
 
@@ -312,14 +320,17 @@ impl Drop for EndSession {
     fn drop(&mut self) {
         let core = self.session.core();
         let mut tables = self.registry.write();
-        if let Some((_, Some(request))) = tables.sessions.remove(&core.id) {
-            tables.requests.remove(&request);
+        let namespace = &*core.owner.namespace;
+        if let Some((_, Some(request))) = tables.sessions.remove(&(namespace, core.id.as_str())) {
+            tables.requests.remove(&(namespace, request.as_str()));
         }
         drop(tables);
-        self.registry.changes.publish(|| Change::SessionRemoved(core.id.clone()));
+        self.registry.changes.publish(|| Change::SessionRemoved(core.scoped_id()));
         core.emit_last(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });
         tracing::debug!(
             session = %core.id,
+            identity = %core.owner.identity,
+            namespace = %core.owner.namespace,
             reason = self.reason.as_str(),
             received = core.received(),
             sent = core.sent(),
@@ -336,11 +347,12 @@ struct EndListener {
 impl Drop for EndListener {
     fn drop(&mut self) {
         let mut tables = self.registry.write();
-        if let Some((_, Some(request))) = tables.listeners.remove(&self.listener.id) {
-            tables.requests.remove(&request);
+        let namespace = &*self.listener.owner.namespace;
+        if let Some((_, Some(request))) = tables.listeners.remove(&(namespace, self.listener.id.as_str())) {
+            tables.requests.remove(&(namespace, request.as_str()));
         }
         drop(tables);
-        self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.id.clone()));
+        self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.scoped_id()));
         self.listener.close();
     }
 }

@@ -3,6 +3,7 @@
 //! tonic's own accept loop neither backs off when file descriptors are used up, nor bounds connections, nor ends those that never
 //! finish the HTTP/2 preface; `incoming` does.
 
+mod admission;
 mod incoming;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 use self::incoming::incoming;
 use crate::{
     api::{
-        GatewayService, SessionsService,
+        Callers, GatewayService, SessionsService,
         proto::{
             DESCRIPTORS, session_service_server::SessionServiceServer,
             socket_gateway_service_server::SocketGatewayServiceServer,
@@ -40,9 +41,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 const MAX_FRAME: u32 = 64 * 1024;
-/// Streams a client may reset before the server has dealt with them (rapid reset, CVE-2023-44487).
-const PENDING_RESETS: usize = 20;
-const HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// Streams that the server has reset because of the client's mistakes, and whose frames it still has to put up with.
+const ERROR_RESETS: usize = 256;
 
 /// Final words to clients whose streams have ended.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -52,6 +52,7 @@ pub struct Server {
     gateway: Arc<Gateway>,
     listener: TcpListener,
     local: SocketAddr,
+    inherited: bool,
 }
 
 impl Server {
@@ -60,9 +61,22 @@ impl Server {
     /// # Errors
     /// What the system says to the bind.
     pub fn bind(gateway: Arc<Gateway>, address: SocketAddr) -> io::Result<Self> {
-        let listener = net::tcp::listen(address, 0, gateway.limits.listen_backlog)?;
+        let listener = net::tcp::listen(address, 0, gateway.limits.now().listen_backlog)?;
         let local = listener.local_addr()?;
-        Ok(Self { gateway, listener, local })
+        gateway.policy.add_own_port(local.port());
+        Ok(Self { gateway, listener, local, inherited: false })
+    }
+
+    /// Takes over a gRPC port that listens already. On the way down it is left alone at once: whoever comes then is served by the
+    /// next process that has the socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn inherit(gateway: Arc<Gateway>, socket: std::net::TcpListener) -> io::Result<Self> {
+        let listener = net::tcp::inherit(socket)?;
+        let local = listener.local_addr()?;
+        gateway.policy.add_own_port(local.port());
+        Ok(Self { gateway, listener, local, inherited: true })
     }
 
     /// The bound address.
@@ -77,12 +91,12 @@ impl Server {
     /// Where the server fails.
     #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
     pub async fn serve(self, stop: CancellationToken, kill: CancellationToken) -> Result<(), tonic::transport::Error> {
-        let limits = Arc::clone(&self.gateway.limits);
         let (health, router) = router(&self.gateway);
         // Connections end when the streams have, and come in until then: while the sessions wind down, health says NOT_SERVING and
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
-        let incoming = incoming(self.listener, &limits, streams_ended.clone());
+        let accepting_ends = if self.inherited { stop.clone() } else { streams_ended.clone() };
+        let incoming = incoming(self.listener, Arc::clone(&self.gateway.limits), accepting_ends, streams_ended.clone());
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
@@ -94,7 +108,7 @@ impl Server {
             ended = &mut server => Some(ended),
         };
         if result.is_none() {
-            let deadline = Instant::now() + limits.shutdown_timeout;
+            let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
@@ -121,7 +135,7 @@ impl Server {
 }
 
 fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
-    let limits = &gateway.limits;
+    let limits = &gateway.limits.keep();
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -133,9 +147,10 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
             // Without these, clients cannot show the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    let sockets = SocketGatewayServiceServer::new(GatewayService::new(Arc::clone(gateway)))
+    let callers = Callers::local();
+    let sockets = SocketGatewayServiceServer::new(GatewayService::new(Arc::clone(gateway), callers.clone()))
         .max_decoding_message_size(limits.grpc_message_bytes);
-    let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway)))
+    let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway), callers))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let router = builder(limits)
         .add_service(sockets)
@@ -147,7 +162,7 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
 }
 
 fn builder(limits: &Limits) -> tonic::transport::Server {
-    tonic::transport::Server::builder()
+    let builder = tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -155,8 +170,14 @@ fn builder(limits: &Limits) -> tonic::transport::Server {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(limits.grpc_streams_per_connection)
-        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
-        .http2_max_header_list_size(HEADER_LIST_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(limits.grpc_pending_resets))
+        .http2_max_local_error_reset_streams(Some(ERROR_RESETS))
+        .http2_max_header_list_size(limits.grpc_header_bytes);
+    // Without tonic's grace, which takes the GOAWAY away: `incoming` cuts what is left.
+    match limits.grpc_connection_age {
+        Duration::ZERO => builder,
+        age => builder.max_connection_age(age),
+    }
 }
 
 /// Says that the services are up.

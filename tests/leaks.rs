@@ -166,7 +166,7 @@ async fn live_and_end(world: World, n: usize) {
             let id = format!("given up {n}");
             let request = proto::TcpConnectRequest { session_id: id.clone(), ..connect_to(full) };
             let dial = tokio::spawn(async move { sockets.tcp_connect(request).await });
-            eventually("it dials", || async { gateway.registry.session(&id).is_ok() }).await;
+            eventually("it dials", || async { gateway.registry.session("", &id).is_ok() }).await;
             dial.abort();
             let _ = dial.await;
         }

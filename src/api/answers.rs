@@ -13,7 +13,7 @@ use super::{
     proto::{self, answer},
     render,
 };
-use crate::{error::Error, registry::Registry};
+use crate::error::Error;
 
 /// Answers that wait for the reader's pause at the most: commands that come together are answered together.
 const ANSWERS_BEFORE_WAKING: usize = 64;
@@ -159,11 +159,11 @@ impl Answers {
         wake(guard);
     }
 
-    /// Takes credit for a send; false where it has none left.
-    pub(super) fn take_credit(&self, session: &str, bytes: usize, most: usize, registry: &Registry) -> bool {
+    /// Takes credit for a send; false where it has none left. `lives` tells which sessions may still return theirs.
+    pub(super) fn take_credit(&self, session: &str, bytes: usize, most: usize, lives: impl Fn(&str) -> bool) -> bool {
         let mut pending = self.lock();
         if pending.credits.len() >= pending.prune_at {
-            pending.credits.retain(|id, credit| credit.outstanding > 0 || registry.session(id).is_ok());
+            pending.credits.retain(|id, credit| credit.outstanding > 0 || lives(id));
             pending.prune_at = (2 * pending.credits.len()).max(CREDITS_BEFORE_PRUNING);
         }
         let credit = match pending.credits.get_mut(session) {

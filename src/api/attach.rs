@@ -28,6 +28,7 @@ use super::{
 use crate::{
     error::{Error, Reason},
     gateway::{DatagramSent, Gateway, Sent, SentOutcome},
+    identity::Caller,
     net::host_text,
     subscriber::{Ack, Batch, Subscriber, Subscription},
 };
@@ -47,6 +48,7 @@ pub(super) fn datagram_response(sent: &DatagramSent) -> proto::UdpOutResponse {
 /// REQUEST_INVALID where the first message is no subscription; those of `Gateway::subscribe`.
 pub(super) async fn attach(
     gateway: Arc<Gateway>,
+    caller: Arc<Caller>,
     request: Request<Streaming<proto::AttachRequest>>,
 ) -> Result<AttachStream, Status> {
     let padding = Padding::new(request.metadata());
@@ -62,12 +64,13 @@ pub(super) async fn attach(
     };
     let request = subscribe.subscription.unwrap_or_default();
     let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
-    let subscription = gateway.subscribe(parse::subscribe_spec(request, acknowledged)?)?;
+    let subscription = gateway.subscribe(&caller, parse::subscribe_spec(request, acknowledged)?)?;
     let answers = Arc::new(Answers::default());
     let stop = CancellationToken::new();
     let reader = Reader {
         subscriber: Arc::clone(subscription.subscriber()),
         gateway: Arc::clone(&gateway),
+        caller,
         answers: Arc::clone(&answers),
     };
     gateway.registry.spawn_background({
@@ -88,8 +91,10 @@ pub(super) async fn attach(
     })
 }
 
+#[derive(Clone)]
 struct Reader {
     gateway: Arc<Gateway>,
+    caller: Arc<Caller>,
     subscriber: Arc<Subscriber>,
     answers: Arc<Answers>,
 }
@@ -105,7 +110,7 @@ impl Reader {
                 next
             });
             let Some(Ok(request)) = next.await else { break };
-            if !self.answers.admit(self.gateway.limits.attach_commands) {
+            if !self.answers.admit(self.gateway.limits.now().attach_commands) {
                 break;
             }
             self.obey(request).await;
@@ -129,7 +134,9 @@ impl Reader {
             Some(Command::UdpOut(out)) => return self.udp_out(id, out),
             Some(Command::TcpDisconnect(disconnect)) => {
                 session.clone_from(&disconnect.session_id);
-                parse::disconnect_spec(disconnect).and_then(|spec| self.gateway.disconnect(&spec)).map(|()| {
+                let caller = self.caller.in_namespace(&disconnect.namespace);
+                let spec = caller.and_then(|caller| Ok((caller, parse::disconnect_spec(disconnect)?)));
+                spec.and_then(|(caller, spec)| self.gateway.disconnect(&caller, &spec)).map(|()| {
                     let event = proto::Event::Disconnecting.into();
                     answer::Result::TcpDisconnect(proto::TcpDisconnectResponse { event })
                 })
@@ -143,35 +150,44 @@ impl Reader {
     }
 
     async fn send(&self, correlation_id: u64, request: proto::TcpSendRequest) {
-        let most = self.gateway.limits.attach_send_credit_bytes;
+        let most = self.gateway.limits.now().attach_send_credit_bytes;
         let session = request.session_id.clone();
-        let spec = match parse::send_spec(request, &self.gateway.limits) {
+        let spec = match parse::send_spec(request, &self.gateway.limits.now()) {
             Ok(spec) => spec,
             Err(error) => return self.answers.push(&session, correlation_id, Err(error)),
         };
         let bytes: usize = spec.items.iter().map(bytes::Bytes::len).sum();
-        if !self.answers.take_credit(&session, bytes, most, &self.gateway.registry) {
+        if !self.answers.take_credit(&session, bytes, most, |id| self.lives(id)) {
             let sentence = "this session has as many unanswered bytes on this stream as it may: wait for its answers";
             let refused = Error::limit("attach_send_credit_bytes", most, sentence).with("sessionId", &session);
             // At once: it was not started, and the client should know before it sends more.
             return self.answers.push("", correlation_id, Err(refused));
         }
         let gateway = &self.gateway;
-        match gateway.start_send(spec).await {
+        match gateway.start_send(&self.caller, spec).await {
             SentOutcome::Done(sent) => {
-                let credit = returned(gateway, &session, bytes, &sent);
+                let credit = self.returned(&session, bytes, &sent);
                 self.answers.push_sent(&session, correlation_id, sent_result(sent), credit);
             }
             SentOutcome::Waiting(sent) => {
-                let (answers, gateway) = (Arc::clone(&self.answers), Arc::clone(gateway));
-                let place = answers.keep_place(&session);
+                let this = self.clone();
+                let place = self.answers.keep_place(&session);
                 self.gateway.registry.spawn_background(async move {
                     let sent = sent.await;
-                    let credit = returned(&gateway, &session, bytes, &sent);
-                    answers.fill(&session, place, correlation_id, sent_result(sent), credit);
+                    let credit = this.returned(&session, bytes, &sent);
+                    this.answers.fill(&session, place, correlation_id, sent_result(sent), credit);
                 });
             }
         }
+    }
+
+    fn lives(&self, session: &str) -> bool {
+        self.gateway.registry.session(&self.caller.namespace, session).is_ok()
+    }
+
+    fn returned(&self, session: &str, bytes: usize, sent: &Result<Sent, Error>) -> Returned {
+        let ended = sent.is_err() && !self.lives(session);
+        Returned { bytes, most: self.gateway.limits.now().attach_send_credit_bytes, ended }
     }
 
     fn udp_out(&self, correlation_id: u64, request: proto::UdpOutRequest) {
@@ -180,22 +196,17 @@ impl Reader {
             Err(error) => return self.answers.push("", correlation_id, Err(error)),
         };
         // Resolving a name may take long, and datagrams have no order to keep.
-        let (gateway, answers) = (Arc::clone(&self.gateway), Arc::clone(&self.answers));
+        let this = self.clone();
         self.gateway.registry.spawn_background(async move {
-            let sent = gateway.udp_out(&spec).await;
-            answers.push("", correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
-            answers.flush();
+            let sent = this.gateway.udp_out(&this.caller, &spec).await;
+            this.answers.push("", correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
+            this.answers.flush();
         });
     }
 }
 
 fn sent_result(sent: Result<Sent, Error>) -> Result<answer::Result, Error> {
     sent.map(|sent| answer::Result::TcpSend(send_response(&sent)))
-}
-
-fn returned(gateway: &Gateway, session: &str, bytes: usize, sent: &Result<Sent, Error>) -> Returned {
-    let ended = sent.is_err() && gateway.registry.session(session).is_err();
-    Returned { bytes, most: gateway.limits.attach_send_credit_bytes, ended }
 }
 
 /// The down side of an Attach stream.
@@ -234,7 +245,7 @@ impl Stream for AttachStream {
             if let Some(error) = pending.ended.take() {
                 (this.over, this.last_words) = (true, Some(error));
             }
-            let credit = this.gateway.limits.attach_send_credit_bytes;
+            let credit = this.gateway.limits.now().attach_send_credit_bytes;
             ready |= this.answers.take(&mut pending, credit, &mut response);
             if !ready && this.over {
                 return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
@@ -253,7 +264,7 @@ impl Stream for AttachStream {
 
 impl AttachStream {
     fn render(&self, batch: Batch, response: &mut proto::AttachResponse) {
-        let credit = self.gateway.limits.attach_send_credit_bytes as u64;
+        let credit = self.gateway.limits.now().attach_send_credit_bytes as u64;
         response.start = batch.start.map(|start| render::start(start, &self.gateway.instance_id, credit));
         response.gap = batch.gap.map(render::gap);
         response.heartbeat = batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence });

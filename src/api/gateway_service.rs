@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     attach,
+    callers::Callers,
     padding::Padding,
     parse,
     parse_fields::is_name,
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     error::Error,
     gateway::{Gateway, Sent},
+    identity::Caller,
     session::End,
     subscriber::{Batch, Subscription},
 };
@@ -29,19 +31,20 @@ use crate::{
 /// The service.
 pub struct GatewayService {
     gateway: Arc<Gateway>,
+    callers: Callers,
 }
 
 impl GatewayService {
     /// A service of this gateway.
-    pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+    pub fn new(gateway: Arc<Gateway>, callers: Callers) -> Self {
+        Self { gateway, callers }
     }
 
     /// An error as the caller's status; it goes to the named subscriber's events output as well.
-    fn fail(&self, error: Error, subscriber: &str, session: &str) -> Status {
+    fn fail(&self, caller: &Arc<Caller>, error: Error, subscriber: &str, session: &str) -> Status {
         // A name that no subscriber may have is what the error is about.
         if is_name(subscriber) {
-            self.gateway.report(subscriber, Some(session).filter(|id| !id.is_empty()), &error);
+            self.gateway.report(caller, subscriber, Some(session).filter(|id| !id.is_empty()), &error);
         }
         error.into()
     }
@@ -53,13 +56,14 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<proto::TcpConnectRequest>,
     ) -> Result<Response<proto::TcpConnectResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         let connected = match parse::connect_spec(request) {
-            Ok(spec) => self.gateway.connect(spec).await,
+            Ok(spec) => self.gateway.connect(&caller, spec).await,
             Err(error) => Err(error),
         };
-        let connected = connected.map_err(|error| self.fail(error, &subscriber, &session))?;
+        let connected = connected.map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
         let event = if connected.ends.is_some() { proto::Event::Connected } else { proto::Event::Connecting };
         Ok(Response::new(proto::TcpConnectResponse {
             session_id: connected.session_id.to_string(),
@@ -72,13 +76,14 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<proto::TcpListenRequest>,
     ) -> Result<Response<proto::TcpListenResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let subscriber = request.subscriber.clone();
         let listener = match parse::listen_spec(request) {
-            Ok(spec) => self.gateway.listen(spec).await,
+            Ok(spec) => self.gateway.listen(&caller, spec).await,
             Err(error) => Err(error),
         };
-        let listener = listener.map_err(|error| self.fail(error, &subscriber, ""))?;
+        let listener = listener.map_err(|error| self.fail(&caller, error, &subscriber, ""))?;
         Ok(Response::new(proto::TcpListenResponse {
             listener_id: listener.id.to_string(),
             event: proto::Event::Listening.into(),
@@ -90,13 +95,14 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<proto::TcpSendRequest>,
     ) -> Result<Response<proto::TcpSendResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
-        let sent = match parse::send_spec(request, &self.gateway.limits) {
-            Ok(spec) => self.gateway.send(spec).await,
+        let sent = match parse::send_spec(request, &self.gateway.limits.now()) {
+            Ok(spec) => self.gateway.send(&caller, spec).await,
             Err(error) => Err(error),
         };
-        let sent = sent.map_err(|error| self.fail(error, &subscriber, &session))?;
+        let sent = sent.map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
         Ok(Response::new(send_response(&sent)))
     }
 
@@ -106,21 +112,23 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<Streaming<proto::AttachRequest>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        Ok(Response::new(attach::attach(Arc::clone(&self.gateway), request).await?))
+        let caller = self.callers.of(&request)?;
+        Ok(Response::new(attach::attach(Arc::clone(&self.gateway), caller, request).await?))
     }
 
     async fn tcp_exchange(
         &self,
         request: Request<proto::TcpExchangeRequest>,
     ) -> Result<Response<proto::TcpExchangeResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
-        let answered = match parse::exchange_call(request, &self.gateway.limits) {
-            Ok(call) => self.gateway.exchange(call).await,
+        let answered = match parse::exchange_call(request, &self.gateway.limits.now()) {
+            Ok(call) => self.gateway.exchange(&caller, call).await,
             Err(error) => Err(error),
         };
-        let (written, answer) = answered.map_err(|error| self.fail(error, &subscriber, &session))?;
+        let (written, answer) = answered.map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
         let end = match answer.end {
             End::Match => proto::ExchangeEnd::Match,
             End::Frame => proto::ExchangeEnd::Frame,
@@ -140,11 +148,13 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<proto::TcpDisconnectRequest>,
     ) -> Result<Response<proto::TcpDisconnectResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
+        let caller = caller.in_namespace(&request.namespace)?;
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         parse::disconnect_spec(request)
-            .and_then(|spec| self.gateway.disconnect(&spec))
-            .map_err(|error| self.fail(error, &subscriber, &session))?;
+            .and_then(|spec| self.gateway.disconnect(&caller, &spec))
+            .map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
         Ok(Response::new(proto::TcpDisconnectResponse { event: proto::Event::Disconnecting.into() }))
     }
 
@@ -152,13 +162,15 @@ impl SocketGatewayService for GatewayService {
         &self,
         request: Request<proto::TcpUnlistenRequest>,
     ) -> Result<Response<proto::TcpUnlistenResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
+        let caller = caller.in_namespace(&request.namespace)?;
         let subscriber = request.subscriber.clone();
         let closed = match parse::unlisten_spec(request) {
-            Ok(spec) => self.gateway.unlisten(&spec).await,
+            Ok(spec) => self.gateway.unlisten(&caller, &spec).await,
             Err(error) => Err(error),
         };
-        let closed = closed.map_err(|error| self.fail(error, &subscriber, ""))?;
+        let closed = closed.map_err(|error| self.fail(&caller, error, &subscriber, ""))?;
         Ok(Response::new(proto::TcpUnlistenResponse {
             event: proto::Event::Closed.into(),
             sessions_closing: closed.sessions_closing as u32,
@@ -166,11 +178,12 @@ impl SocketGatewayService for GatewayService {
     }
 
     async fn udp_in(&self, request: Request<proto::UdpInRequest>) -> Result<Response<proto::UdpInResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         let bound = parse_udp::udp_in_spec(request)
-            .and_then(|spec| self.gateway.udp_in(spec))
-            .map_err(|error| self.fail(error, &subscriber, &session))?;
+            .and_then(|spec| self.gateway.udp_in(&caller, spec))
+            .map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
         Ok(Response::new(proto::UdpInResponse {
             session_id: bound.session_id.to_string(),
             event: proto::Event::Listening.into(),
@@ -179,13 +192,14 @@ impl SocketGatewayService for GatewayService {
     }
 
     async fn udp_out(&self, request: Request<proto::UdpOutRequest>) -> Result<Response<proto::UdpOutResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         let sent = match parse_udp::datagram_spec(request) {
-            Ok(spec) => self.gateway.udp_out(&spec).await,
+            Ok(spec) => self.gateway.udp_out(&caller, &spec).await,
             Err(error) => Err(error),
         };
-        let sent = sent.map_err(|error| self.fail(error, &subscriber, &session))?;
+        let sent = sent.map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
         Ok(Response::new(attach::datagram_response(&sent)))
     }
 
@@ -196,10 +210,11 @@ impl SocketGatewayService for GatewayService {
         request: Request<proto::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let padding = Padding::new(request.metadata());
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
         let spec = parse::subscribe_spec(request, false)?;
-        let subscription = self.gateway.subscribe(spec)?;
+        let subscription = self.gateway.subscribe(&caller, spec)?;
         let instance_id = self.gateway.instance_id.clone();
         Ok(Response::new(SubscribeStream { subscription, format, instance_id, padding }))
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod attach;
+mod callers;
 mod gateway_service;
 mod padding;
 mod parse;
@@ -14,6 +15,7 @@ mod watch;
 
 pub use self::{
     attach::AttachStream,
+    callers::Callers,
     gateway_service::{GatewayService, SubscribeStream},
     parse::{connect_spec, listen_spec},
     parse_udp::udp_in_spec,

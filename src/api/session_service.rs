@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::{
+    callers::Callers,
     padding::Padding,
     parse::pattern,
     parse_fields::Faults,
@@ -19,18 +20,19 @@ use crate::{
     net::host_text,
     registry::Session,
     session::{Kind, Listener, Mode, State, TcpSession, UdpSession},
-    subscriber::SubscriberView,
+    subscriber::Subscriber,
 };
 
 /// The service.
 pub struct SessionsService {
     gateway: Arc<Gateway>,
+    callers: Callers,
 }
 
 impl SessionsService {
     /// A service of this gateway.
-    pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+    pub fn new(gateway: Arc<Gateway>, callers: Callers) -> Self {
+        Self { gateway, callers }
     }
 }
 
@@ -54,12 +56,18 @@ fn page<T>(mut items: Vec<(String, T)>, size: u32, token: &str, faults: Faults) 
     Ok((page, next))
 }
 
+/// What lists are ordered by. The separator is in no namespace and in no id.
+fn key(namespace: &str, id: &str) -> String {
+    if namespace.is_empty() { id.to_owned() } else { format!("{namespace}\u{1f}{id}") }
+}
+
 #[tonic::async_trait]
 impl SessionService for SessionsService {
     async fn list_sessions(
         &self,
         request: Request<proto::ListSessionsRequest>,
     ) -> Result<Response<proto::ListSessionsResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         let kind: Option<proto::SessionKind> = faults.known("kind", request.kind);
@@ -73,10 +81,12 @@ impl SessionService for SessionsService {
                 && (state == proto::SessionState::Unspecified || session.state() == state)
                 && (request.listener_id.is_empty() || request.listener_id == session.listener_id)
         };
+        let sight = caller.sight(&request.namespace)?;
         let sessions = self.gateway.registry.sessions();
-        let matching: Vec<_> = sessions.iter().map(session).filter(wanted).collect();
+        let seen = sessions.iter().filter(|session| sight.shows(&session.core().owner.namespace));
+        let matching: Vec<_> = seen.map(session).filter(wanted).collect();
         let total_size = matching.len() as u32;
-        let keyed = matching.into_iter().map(|session| (session.session_id.clone(), session)).collect();
+        let keyed = matching.into_iter().map(|one| (key(&one.namespace, &one.session_id), one)).collect();
         let (sessions, next_page_token) = page(keyed, request.page_size, &request.page_token, faults)?;
         Ok(Response::new(proto::ListSessionsResponse { sessions, next_page_token, total_size }))
     }
@@ -85,7 +95,10 @@ impl SessionService for SessionsService {
         &self,
         request: Request<proto::GetSessionRequest>,
     ) -> Result<Response<proto::GetSessionResponse>, Status> {
-        let found = self.gateway.registry.session(&request.into_inner().session_id)?;
+        let caller = self.callers.of(&request)?;
+        let request = request.into_inner();
+        let caller = caller.in_namespace(&request.namespace)?;
+        let found = self.gateway.registry.session(&caller.namespace, &request.session_id)?;
         Ok(Response::new(proto::GetSessionResponse { session: Some(session(&found)) }))
     }
 
@@ -93,9 +106,13 @@ impl SessionService for SessionsService {
         &self,
         request: Request<proto::ListListenersRequest>,
     ) -> Result<Response<proto::ListListenersResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
+        let sight = caller.sight(&request.namespace)?;
         let listeners = self.gateway.registry.listeners();
-        let keyed = listeners.iter().map(|one| (one.id.to_string(), listener(&self.gateway, one))).collect();
+        let seen = listeners.iter().filter(|one| sight.shows(&one.owner.namespace));
+        let shown = seen.map(|one| listener(&self.gateway, one));
+        let keyed = shown.map(|one| (key(&one.namespace, &one.listener_id), one)).collect();
         let (listeners, next_page_token) = page(keyed, request.page_size, &request.page_token, Faults::default())?;
         Ok(Response::new(proto::ListListenersResponse { listeners, next_page_token }))
     }
@@ -104,9 +121,12 @@ impl SessionService for SessionsService {
         &self,
         request: Request<proto::ListSubscribersRequest>,
     ) -> Result<Response<proto::ListSubscribersResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
+        let sight = caller.sight(&request.namespace)?;
         let subscribers = self.gateway.subscribers.all();
-        let keyed = subscribers.iter().map(|one| (one.name().to_string(), subscriber(&one.view()))).collect();
+        let seen = subscribers.iter().filter(|one| sight.shows(&one.owner().namespace));
+        let keyed = seen.map(|one| subscriber(one)).map(|one| (key(&one.namespace, &one.name), one)).collect();
         let (subscribers, next_page_token) = page(keyed, request.page_size, &request.page_token, Faults::default())?;
         Ok(Response::new(proto::ListSubscribersResponse { subscribers, next_page_token }))
     }
@@ -115,7 +135,8 @@ impl SessionService for SessionsService {
 
     async fn watch(&self, request: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let padding = Padding::new(request.metadata());
-        let stream = watch::watch(&self.gateway, &request.into_inner(), padding)?;
+        let caller = self.callers.of(&request)?;
+        let stream = watch::watch(&self.gateway, &caller, &request.into_inner(), padding)?;
         Ok(Response::new(stream))
     }
 
@@ -123,6 +144,7 @@ impl SessionService for SessionsService {
         &self,
         request: Request<proto::ClaimDataRequest>,
     ) -> Result<Response<proto::ClaimDataResponse>, Status> {
+        let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         if request.session_id.is_empty() {
@@ -134,9 +156,9 @@ impl SessionService for SessionsService {
         }
         faults.check(Reason::RequestInvalid)?;
         let wait = request.wait_for.map(pattern);
-        let moved = self.gateway.claim_data(&request.session_id, &request.subscriber, &wait).await;
-        let (claim_generation, previous) =
-            moved.inspect_err(|error| self.gateway.report(&request.subscriber, Some(&request.session_id), error))?;
+        let moved = self.gateway.claim_data(&caller, &request.session_id, &request.subscriber, &wait).await;
+        let (claim_generation, previous) = moved
+            .inspect_err(|error| self.gateway.report(&caller, &request.subscriber, Some(&request.session_id), error))?;
         Ok(Response::new(proto::ClaimDataResponse { claim_generation, previous_subscriber: previous.to_string() }))
     }
 }
@@ -164,6 +186,8 @@ pub(super) fn session(session: &Session) -> proto::Session {
         last_activity_time: render::timestamp(core.last_activity()),
         bytes_received: core.received(),
         bytes_sent: core.sent(),
+        namespace: core.owner.namespace.to_string(),
+        owner: core.owner.identity.to_string(),
         ..proto::Session::default()
     };
     match session {
@@ -242,12 +266,15 @@ pub(super) fn listener(gateway: &Gateway, listener: &Listener) -> proto::Listene
         mode: mode(listener.spec.mode),
         created_time: render::timestamp(listener.created),
         accepted: listener.accepted(),
-        sessions: gateway.registry.sessions_of(&listener.id).len() as u32,
+        sessions: gateway.registry.sessions_of(listener).len() as u32,
+        namespace: listener.owner.namespace.to_string(),
+        owner: listener.owner.identity.to_string(),
     }
 }
 
 /// A subscriber as a message.
-pub(super) fn subscriber(view: &SubscriberView) -> proto::Subscriber {
+pub(super) fn subscriber(subscriber: &Subscriber) -> proto::Subscriber {
+    let (view, owner) = (subscriber.view(), subscriber.owner());
     proto::Subscriber {
         name: view.name.to_string(),
         epoch: view.epoch.to_string(),
@@ -258,5 +285,7 @@ pub(super) fn subscriber(view: &SubscriberView) -> proto::Subscriber {
         paused_sessions: view.paused_sessions as u32,
         dropped: view.dropped,
         acknowledged: view.acknowledged,
+        namespace: owner.namespace.to_string(),
+        owner: owner.identity.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 use tokio::{
     sync::{broadcast::Receiver, broadcast::error::RecvError, mpsc},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -22,6 +22,7 @@ use crate::{
     changes::Change,
     error::{Error, Reason},
     gateway::Gateway,
+    identity::{Caller, Scoped, Sight},
 };
 
 /// Messages on their way to one watcher; behind them changes wait in the broadcast queue, and a watcher that falls out of that
@@ -34,6 +35,7 @@ type Gone = mpsc::error::SendError<Result<proto::WatchResponse, Status>>;
 
 struct Watcher {
     gateway: Arc<Gateway>,
+    sight: Sight,
     changes: Receiver<Change>,
     out: mpsc::Sender<Result<proto::WatchResponse, Status>>,
     heartbeat: Option<Duration>,
@@ -41,24 +43,27 @@ struct Watcher {
 }
 
 /// # Errors
-/// REQUEST_INVALID, LIMIT_REACHED, SHUTTING_DOWN.
+/// REQUEST_INVALID, ROLE_DENIED, LIMIT_REACHED, SHUTTING_DOWN.
 pub(super) fn watch(
     gateway: &Arc<Gateway>,
+    caller: &Arc<Caller>,
     request: &proto::WatchRequest,
     padding: Padding,
 ) -> Result<WatchStream, Error> {
     let mut faults = Faults::default();
     let heartbeat = heartbeat(&mut faults, request.heartbeat_interval.as_ref());
     faults.check(Reason::RequestInvalid)?;
+    let sight = caller.sight(&request.namespace)?;
     if gateway.registry.is_draining() {
         return Err(Error::shutting_down());
     }
-    let (most, changes) = (gateway.limits.watchers, gateway.registry.changes());
+    let (most, changes) = (gateway.limits.now().watchers, gateway.registry.changes());
     if changes.watchers() >= most {
         return Err(Error::limit("watchers", most, "as many watch as may; end another watch first"));
     }
     let (out, stream) = mpsc::channel(QUEUE);
-    let mut watcher = Watcher { gateway: Arc::clone(gateway), changes: changes.watch(), out, heartbeat, padding };
+    let mut watcher =
+        Watcher { gateway: Arc::clone(gateway), sight, changes: changes.watch(), out, heartbeat, padding };
     gateway.registry.spawn_background(async move {
         let gone = watcher.out.clone();
         let draining = watcher.gateway.registry.draining();
@@ -78,17 +83,21 @@ impl Watcher {
     async fn run(&mut self) -> Result<(), Gone> {
         // Changes are watched already: nothing falls between the snapshot and them.
         self.snapshot().await?;
+        let mut told = Instant::now();
         loop {
             let change = match self.heartbeat {
-                Some(interval) => timeout(interval, self.changes.recv()).await,
+                Some(interval) => timeout_at(told + interval, self.changes.recv()).await,
                 None => Ok(self.changes.recv().await),
             };
             match change {
+                // What happens in other namespaces does not even put off a heartbeat.
+                Ok(Ok(change)) if !self.sight.shows(change.namespace()) => continue,
                 Ok(Ok(change)) => self.tell(change).await?,
                 Ok(Err(RecvError::Lagged(_))) => self.snapshot().await?,
                 Ok(Err(RecvError::Closed)) => return Ok(()),
                 Err(_) => self.send(ChangeKind::Unspecified, None).await?,
             }
+            told = Instant::now();
         }
     }
 
@@ -101,15 +110,21 @@ impl Watcher {
     async fn snapshot(&mut self) -> Result<(), Gone> {
         self.send(ChangeKind::SnapshotBegin, None).await?;
         for subscriber in self.gateway.subscribers.all() {
-            let shown = session_service::subscriber(&subscriber.view());
-            self.send(ChangeKind::Added, Some(Subject::Subscriber(shown))).await?;
+            if self.sight.shows(&subscriber.owner().namespace) {
+                let shown = session_service::subscriber(&subscriber);
+                self.send(ChangeKind::Added, Some(Subject::Subscriber(shown))).await?;
+            }
         }
         for listener in self.gateway.registry.listeners() {
-            let shown = session_service::listener(&self.gateway, &listener);
-            self.send(ChangeKind::Added, Some(Subject::Listener(shown))).await?;
+            if self.sight.shows(&listener.owner.namespace) {
+                let shown = session_service::listener(&self.gateway, &listener);
+                self.send(ChangeKind::Added, Some(Subject::Listener(shown))).await?;
+            }
         }
         for session in self.gateway.registry.sessions() {
-            self.send(ChangeKind::Added, Some(Subject::Session(session_service::session(&session)))).await?;
+            if self.sight.shows(&session.core().owner.namespace) {
+                self.send(ChangeKind::Added, Some(Subject::Session(session_service::session(&session)))).await?;
+            }
         }
         self.send(ChangeKind::SnapshotEnd, None).await
     }
@@ -117,7 +132,9 @@ impl Watcher {
     async fn tell(&mut self, change: Change) -> Result<(), Gone> {
         let registry = &self.gateway.registry;
         let (kind, subject) = match change {
-            Change::SessionAdded(ref id) | Change::SessionChanged(ref id) => match registry.session(id.as_str()) {
+            Change::SessionAdded(ref id) | Change::SessionChanged(ref id) => match registry
+                .session(&id.namespace, id.id.as_str())
+            {
                 Ok(session) => {
                     let kind =
                         if matches!(change, Change::SessionAdded(_)) { ChangeKind::Added } else { ChangeKind::Changed };
@@ -127,10 +144,11 @@ impl Watcher {
                 Err(_) => return Ok(()),
             },
             Change::SessionRemoved(id) => {
-                let session = proto::Session { session_id: id.to_string(), ..proto::Session::default() };
+                let (namespace, session_id) = (id.namespace.to_string(), id.id.to_string());
+                let session = proto::Session { session_id, namespace, ..proto::Session::default() };
                 (ChangeKind::Removed, Subject::Session(session))
             }
-            Change::ListenerAdded(id) => match registry.listener(id.as_str()) {
+            Change::ListenerAdded(id) => match registry.listener(&id.namespace, id.id.as_str()) {
                 Ok(listener) => {
                     let shown = session_service::listener(&self.gateway, &listener);
                     (ChangeKind::Added, Subject::Listener(shown))
@@ -138,7 +156,8 @@ impl Watcher {
                 Err(_) => return Ok(()),
             },
             Change::ListenerRemoved(id) => {
-                let listener = proto::Listener { listener_id: id.to_string(), ..proto::Listener::default() };
+                let (namespace, listener_id) = (id.namespace.to_string(), id.id.to_string());
+                let listener = proto::Listener { listener_id, namespace, ..proto::Listener::default() };
                 (ChangeKind::Removed, Subject::Listener(listener))
             }
             Change::SubscriberAdded(name) => (ChangeKind::Added, named(&name)),
@@ -148,6 +167,7 @@ impl Watcher {
     }
 }
 
-fn named(name: &str) -> Subject {
-    Subject::Subscriber(proto::Subscriber { name: name.to_owned(), ..proto::Subscriber::default() })
+fn named(name: &Scoped<Arc<str>>) -> Subject {
+    let (namespace, name) = (name.namespace.to_string(), name.id.to_string());
+    Subject::Subscriber(proto::Subscriber { name, namespace, ..proto::Subscriber::default() })
 }

@@ -10,7 +10,7 @@ use super::{
     declarations::{Declarations, TCP_CONNECT, TCP_LISTEN, UDP_IN},
     fault::{Fault, Origin},
 };
-use crate::envelope::SessionId;
+use crate::{envelope::SessionId, identity::Caller};
 
 /// Adds what clashes. `listen` is where the gRPC address was given, if it was.
 pub(super) fn check(config: &Config, listen: Option<&Origin>, faults: &mut Vec<Fault>) {
@@ -58,16 +58,17 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 fn session_ids(declared: &Declarations, faults: &mut Vec<Fault>) {
-    let udp = declared.udp_in.iter().map(|udp| (UDP_IN, &udp.spec.session_id, &udp.origin));
-    let tcp = declared.tcp_connect.iter().map(|tcp| (TCP_CONNECT, &tcp.spec.session_id, &tcp.origin));
-    let mut named: Vec<(&str, &SessionId, &Origin)> =
-        udp.chain(tcp).filter_map(|(kind, id, origin)| Some((kind, id.as_ref()?, origin))).collect();
-    named.sort_by_key(|(_, _, origin)| *origin);
-    let mut first: HashMap<&str, &Origin> = HashMap::new();
-    for (kind, id, origin) in named {
-        match first.get(id.as_str()) {
+    let udp = declared.udp_in.iter().map(|udp| (UDP_IN, &udp.owner, &udp.spec.session_id, &udp.origin));
+    let tcp = declared.tcp_connect.iter().map(|tcp| (TCP_CONNECT, &tcp.owner, &tcp.spec.session_id, &tcp.origin));
+    let mut named: Vec<(&str, &Caller, &SessionId, &Origin)> =
+        udp.chain(tcp).filter_map(|(kind, owner, id, origin)| Some((kind, &**owner, id.as_ref()?, origin))).collect();
+    named.sort_by_key(|(_, _, _, origin)| *origin);
+    let mut first: HashMap<(&str, &str), &Origin> = HashMap::new();
+    for (kind, owner, id, origin) in named {
+        let scoped = (&*owner.namespace, id.as_str());
+        match first.get(&scoped) {
             None => {
-                first.insert(id.as_str(), origin);
+                first.insert(scoped, origin);
             }
             Some(other) => faults.push(Fault {
                 origin: origin.clone(),
@@ -86,10 +87,10 @@ fn counts(config: &Config, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
     let subscribers: Vec<_> = tcp_listen
         .iter()
-        .map(|one| (&one.spec.subscriber, &one.origin))
-        .chain(udp_in.iter().map(|one| (&one.spec.subscriber, &one.origin)))
-        .chain(tcp_connect.iter().map(|one| (&one.spec.subscriber, &one.origin)))
-        .filter_map(|(name, origin)| names.insert(name).then_some(origin))
+        .map(|one| (&one.owner, &one.spec.subscriber, &one.origin))
+        .chain(udp_in.iter().map(|one| (&one.owner, &one.spec.subscriber, &one.origin)))
+        .chain(tcp_connect.iter().map(|one| (&one.owner, &one.spec.subscriber, &one.origin)))
+        .filter_map(|(owner, name, origin)| names.insert((&*owner.namespace, name)).then_some(origin))
         .collect();
     let limits = &config.limits;
     for (limit, most, mut origins) in [

@@ -3,6 +3,8 @@
 //! A declaration becomes the request that a caller would send, and `api` decides about it as about any request. What is more: it
 //! names its subscriber and its port, and its sessions are never orphans unless it says so, since nobody called for them.
 
+use std::sync::Arc;
+
 use toml::de::DeTable;
 
 use super::{
@@ -15,6 +17,7 @@ use crate::{
     error::Error,
     framing::WaitFor,
     gateway::{ConnectSpec, ListenSpec, UdpInSpec},
+    identity::{Caller, is_namespace},
     limits::Limits,
 };
 
@@ -34,6 +37,8 @@ const TIMEOUT_ACTIONS: [(&str, i32); 2] =
 pub struct Declared<S> {
     /// What to open.
     pub spec: S,
+    /// Whose it is.
+    pub owner: Arc<Caller>,
     /// Where it is declared.
     pub origin: Origin,
     /// What the file calls it, for people.
@@ -165,13 +170,23 @@ fn subscriber(fields: &mut Fields<'_>) -> String {
     fields.required_text("subscriber", "the name of who gets the events and the data")
 }
 
+/// Where callers have namespaces: in which of them it lives.
+fn owner(fields: &mut Fields<'_>) -> Arc<Caller> {
+    let namespace = fields.text("namespace");
+    if !namespace.is_empty() && !is_namespace(&namespace) {
+        fields.fault("namespace", "must have at most 128 bytes and no control characters");
+    }
+    Caller::declared(&namespace)
+}
+
 fn orphan_timeout(fields: &mut Fields<'_>) -> Option<prost_types::Duration> {
     Some(fields.time("orphan_timeout").unwrap_or_default())
 }
 
 fn declared<S>(fields: &mut Fields<'_>, name: Option<String>, parsed: Result<S, Error>) -> Option<Declared<S>> {
+    let owner = owner(fields);
     match parsed {
-        Ok(spec) => Some(Declared { spec, origin: fields.start().clone(), name }),
+        Ok(spec) => Some(Declared { spec, owner, origin: fields.start().clone(), name }),
         Err(error) => {
             fields.take_over(error.violations());
             None

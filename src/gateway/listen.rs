@@ -8,7 +8,9 @@ use super::{Gateway, ListenSpec, UnlistenSpec};
 use crate::{
     envelope::{Body, CloseReason, ListenerId, SessionId},
     error::{Error, Reason, io_sentence},
+    identity::Caller,
     net::{canonical, host_text, tcp},
+    policy::Protocol,
     registry::{Opened, Session},
     session::{Close, Kind, Listener, TcpSpec, drive_tcp},
     subscriber::{LaneKey, Subscriber},
@@ -25,15 +27,29 @@ impl Gateway {
     /// Opens a listener.
     ///
     /// # Errors
-    /// SERVER_ERROR, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
-    pub async fn listen(self: &Arc<Self>, spec: ListenSpec) -> Result<Arc<Listener>, Error> {
+    /// SERVER_ERROR, POLICY_DENIED, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    pub async fn listen(self: &Arc<Self>, caller: &Arc<Caller>, spec: ListenSpec) -> Result<Arc<Listener>, Error> {
+        self.listen_on(caller, spec, None).await
+    }
+
+    /// As `listen`, on a socket that listens already where one is given.
+    ///
+    /// # Errors
+    /// As `listen`.
+    pub async fn listen_on(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        spec: ListenSpec,
+        inherited: Option<std::net::TcpListener>,
+    ) -> Result<Arc<Listener>, Error> {
         let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
-        let opening = self.opening(spec.request.as_ref())?;
+        let opening = self.opening(caller, spec.request.as_ref())?;
         if let Some(Opened::Listener(id)) = opening.earlier() {
-            return self.registry.listener(id.as_str());
+            return self.registry.listener(&caller.namespace, id.as_str());
         }
-        let subscriber = self.subscriber(&spec.subscriber)?;
+        let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
+        self.check_bind(caller, Protocol::Tcp, spec.address)?;
         let failed = |error: std::io::Error| {
             let address = spec.address;
             Error::new(Reason::ServerError, format!("cannot listen on {address}: {}", io_sentence(&error)))
@@ -41,35 +57,45 @@ impl Gateway {
                 .with("port", address.port())
                 .with_io(&error)
         };
-        let limits = &self.limits;
-        let socket =
-            tcp::listen(spec.address, limits.socket_receive_buffer_bytes, limits.listen_backlog).map_err(failed)?;
+        let limits = self.limits.keep();
+        let socket = match inherited {
+            Some(socket) => tcp::inherit(socket),
+            None => tcp::listen(spec.address, limits.socket_receive_buffer_bytes, limits.listen_backlog),
+        };
+        let socket = socket.map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
         let id = ListenerId::random();
         let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpInbound);
         let lane = subscriber.lane(LaneKey::Listener(id.clone()));
-        let listener = Arc::new(Listener::new(id.clone(), local, tcp_spec.clone(), lane));
+        let listener = Arc::new(Listener::new(id.clone(), Arc::clone(caller), local, tcp_spec.clone(), lane));
         let request = spec.request.map(|key| (key, Opened::Listener(id.clone())));
         let may_accept = {
             let (gateway, subscriber) = (Arc::clone(self), Arc::clone(&subscriber));
             move || gateway.registry.has_room() && !subscriber.is_overdue()
         };
         let accepted = {
-            let gateway = Arc::clone(self);
-            move |stream| gateway.accept(stream, &id, &subscriber, &tcp_spec)
+            let (gateway, owner) = (Arc::clone(self), Arc::clone(caller));
+            move |stream| gateway.accept(stream, &owner, &id, &subscriber, &tcp_spec)
         };
         self.registry.open_listener(&listener, socket, request, may_accept, accepted)?;
-        tracing::info!(listener = %listener.id, address = %local, subscriber = %listener.lane().subscriber().name(), "listening");
+        tracing::info!(listener = %listener.id, address = %local, subscriber = %listener.lane().subscriber().name(), identity = %caller.identity, "listening");
         Ok(listener)
     }
 
-    fn accept(&self, stream: TcpStream, listener: &ListenerId, subscriber: &Arc<Subscriber>, spec: &TcpSpec) {
+    fn accept(
+        &self,
+        stream: TcpStream,
+        owner: &Arc<Caller>,
+        listener: &ListenerId,
+        subscriber: &Arc<Subscriber>,
+        spec: &TcpSpec,
+    ) {
         // A peer that is gone already leaves no address: there was no connection worth a session.
         let Ok(ends) = tcp::ends(&stream) else { return };
         tcp::tune(&stream);
         let id = SessionId::random();
         let target = (host_text(&canonical(ends.remote)).into(), ends.remote.port());
-        let session = self.tcp_session(id, Kind::TcpInbound, Some(listener.clone()), subscriber, target, spec);
+        let session = self.tcp_session(id, owner, Some(listener.clone()), subscriber, target, spec);
         let socket = Arc::new(stream);
         session.open(Arc::clone(&socket), ends);
         let run = drive_tcp(Arc::clone(&session), socket);
@@ -83,12 +109,12 @@ impl Gateway {
     ///
     /// # Errors
     /// LISTENER_NOT_FOUND.
-    pub async fn unlisten(&self, spec: &UnlistenSpec) -> Result<Unlistened, Error> {
-        let listener = self.registry.listener(&spec.listener_id)?;
+    pub async fn unlisten(&self, caller: &Caller, spec: &UnlistenSpec) -> Result<Unlistened, Error> {
+        let listener = self.registry.listener(&caller.namespace, &spec.listener_id)?;
         listener.stop();
         // Only then has it accepted its last session.
         listener.closed().await;
-        let sessions = if spec.close_sessions { self.registry.sessions_of(&listener.id) } else { Vec::new() };
+        let sessions = if spec.close_sessions { self.registry.sessions_of(&listener) } else { Vec::new() };
         for session in &sessions {
             session.core().request_close(Close::Graceful(CloseReason::ByRequest));
         }

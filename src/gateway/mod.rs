@@ -1,5 +1,7 @@
 //! The use cases, free of gRPC: specs in, results out. One file per group of calls.
 //!
+//! Every use case is told who calls, and reaches only what is in that caller's namespace: what is in another is not there.
+//!
 //! Order of every opening call: the subscriber, the lanes, the session, its place in the registry, the socket, the task; each of
 //! them frees itself when dropped, so that a call abandoned at any await leaves nothing behind.
 
@@ -7,6 +9,7 @@ mod connect;
 mod drain;
 mod listen;
 mod patterns;
+mod permission;
 mod send;
 mod spec;
 mod udp;
@@ -19,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::patterns::Patterns;
@@ -39,8 +41,11 @@ use crate::{
     envelope::{Body, Envelope, MessageId, SessionId},
     error::{Error, Reason},
     framing::WaitFor,
-    limits::Limits,
-    net::resolve::Resolver,
+    identity::Caller,
+    limits::{Limits, LiveLimits},
+    net::{local::is_local, resolve::Resolver},
+    policy::{InForce, Policy, Profile},
+    quota::Count,
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
     subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
@@ -51,14 +56,16 @@ pub struct Gateway {
     /// This process: resumes against another fail.
     pub instance_id: String,
     /// All bounds.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<LiveLimits>,
     /// What lives.
     pub registry: Arc<Registry>,
     /// Who receives.
     pub subscribers: Subscribers,
+    /// Who may dial and bind what.
+    pub policy: InForce,
     resolver: Resolver,
     patterns: Patterns,
-    connects: Arc<Semaphore>,
+    dialling: Count,
     messages: AtomicU64,
     /// Held from looking for an earlier call with the same request id until the session or listener is entered.
     opening: Mutex<()>,
@@ -78,16 +85,18 @@ impl Opening<'_> {
 }
 
 impl Gateway {
-    /// A gateway in which nothing lives yet.
+    /// A gateway in which nothing lives yet. Its policy is the profile `dev` until it is replaced.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let limits = Arc::new(limits);
+        let resolver = Resolver::new(limits.name_lookups);
+        let limits = Arc::new(LiveLimits::new(limits));
         let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::new(Changes::new())));
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
             subscribers: Subscribers::new(Arc::clone(&limits)),
-            resolver: Resolver::new(limits.name_lookups),
-            patterns: Patterns::new(limits.pattern()),
-            connects: Arc::new(Semaphore::new(limits.pending_connects)),
+            policy: InForce::new(Policy::new(Profile::Dev, Vec::new(), Vec::new()), is_local),
+            resolver,
+            patterns: Patterns::default(),
+            dialling: Count::default(),
             messages: AtomicU64::new(0),
             opening: Mutex::new(()),
             registry,
@@ -95,15 +104,24 @@ impl Gateway {
         })
     }
 
-    /// The subscriber of this name; empty stands for "default".
+    /// Puts other bounds into force: at once for what is opened from now on and for every subscriber; sessions keep those they were
+    /// opened with.
+    pub fn limit(&self, limits: Limits) {
+        let limits = Arc::new(limits);
+        self.limits.replace(Arc::clone(&limits));
+        self.subscribers.limit(&limits);
+        self.patterns.forget();
+    }
+
+    /// The caller's subscriber of this name; empty stands for "default".
     ///
     /// # Errors
     /// LIMIT_REACHED.
-    pub fn subscriber(&self, name: &str) -> Result<Arc<Subscriber>, Error> {
+    pub fn subscriber(&self, caller: &Arc<Caller>, name: &str) -> Result<Arc<Subscriber>, Error> {
         let name = if name.is_empty() { DEFAULT_NAME } else { name };
-        let (subscriber, new) = self.subscribers.get_or_create(name)?;
+        let (subscriber, new) = self.subscribers.get_or_create(caller, name)?;
         if new {
-            self.registry.changes().publish(|| Change::SubscriberAdded(Arc::clone(subscriber.name())));
+            self.registry.changes().publish(|| Change::SubscriberAdded(subscriber.scoped_name()));
         }
         Ok(subscriber)
     }
@@ -112,7 +130,7 @@ impl Gateway {
     ///
     /// # Errors
     /// INSTANCE_CHANGED, EPOCH_CHANGED, REQUEST_INVALID, LIMIT_REACHED, SHUTTING_DOWN.
-    pub fn subscribe(&self, spec: SubscribeSpec) -> Result<Subscription, Error> {
+    pub fn subscribe(&self, caller: &Arc<Caller>, spec: SubscribeSpec) -> Result<Subscription, Error> {
         if self.registry.is_draining() {
             return Err(Error::shutting_down());
         }
@@ -125,22 +143,22 @@ impl Gateway {
                 )
                 .with("instanceId", &self.instance_id));
         }
-        let subscriber = self.subscriber(&spec.subscriber)?;
+        let subscriber = self.subscriber(caller, &spec.subscriber)?;
         let filter = Filter { events: spec.events, data: spec.data, ids: spec.session_ids };
         let resume: Option<ResumePoint> = spec.resume.map(|(_, point)| point);
         Subscription::attach(&subscriber, filter, resume.as_ref(), spec.acknowledged, spec.heartbeat)
     }
 
     /// Puts an error a call failed with on its caller's events output as well.
-    pub fn report(&self, subscriber: &str, session: Option<&str>, error: &Error) {
+    pub fn report(&self, caller: &Arc<Caller>, subscriber: &str, session: Option<&str>, error: &Error) {
         // A name that is too long is what the error is about: nobody can subscribe to it.
         if error.is_reported() || subscriber.len() > crate::limits::fixed::NAME_BYTES {
             return;
         }
         // A caller that asks for too many subscribers has this very error as its answer.
-        let Ok(subscriber) = self.subscriber(subscriber) else { return };
+        let Ok(subscriber) = self.subscriber(caller, subscriber) else { return };
         let mut envelope = Envelope::of_gateway(Body::Failed(Arc::new(error.clone())));
-        let live = session.and_then(|id| self.registry.session(id).ok());
+        let live = session.and_then(|id| self.registry.session(&caller.namespace, id).ok());
         let key = match (&live, session) {
             (Some(session), _) => LaneKey::Session(session.core().id.clone()),
             (None, _) => LaneKey::Control,
@@ -149,10 +167,10 @@ impl Gateway {
         subscriber.lane(key).push_report(envelope);
     }
 
-    fn opening(&self, request: Option<&RequestKey>) -> Result<Opening<'_>, Error> {
+    fn opening(&self, caller: &Caller, request: Option<&RequestKey>) -> Result<Opening<'_>, Error> {
         let Some(key) = request else { return Ok(Opening { earlier: None, _held: None }) };
         let held = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Opening { earlier: self.registry.requested(key)?, _held: Some(held) })
+        Ok(Opening { earlier: self.registry.requested(&caller.namespace, key)?, _held: Some(held) })
     }
 
     fn message_id(&self) -> MessageId {
@@ -166,13 +184,14 @@ impl Gateway {
                 Reason::WaitForInvalid,
                 "wait_for needs line mode: open the session with mode TCP_MODE_LINE",
             )),
-            Pattern::Regex(text) => self.patterns.compile(text).await.map(Some),
+            Pattern::Regex(text) => self.patterns.compile(text, self.limits.now().pattern()).await.map(Some),
         }
     }
 
     /// The claim a call asks for.
     async fn claim_move(
         &self,
+        caller: &Arc<Caller>,
         subscriber: &str,
         wait: &Option<Pattern>,
         session: &Session,
@@ -186,7 +205,7 @@ impl Gateway {
             Some(Pattern::None) => WaitChange::Clear,
             Some(pattern) => self.pattern(pattern, mode).await?.map_or(WaitChange::Clear, WaitChange::Set),
         };
-        Ok(ClaimMove { subscriber: self.subscriber(subscriber)?, wait })
+        Ok(ClaimMove { subscriber: self.subscriber(caller, subscriber)?, wait })
     }
 
     /// Moves a session's data claim without sending. Returns the generation and who held it before.
@@ -195,13 +214,14 @@ impl Gateway {
     /// SESSION_NOT_FOUND, WAIT_FOR_INVALID, LIMIT_REACHED.
     pub async fn claim_data(
         &self,
+        caller: &Arc<Caller>,
         session: &str,
         subscriber: &str,
         wait: &Option<Pattern>,
     ) -> Result<(u64, Arc<str>), Error> {
-        let session = self.registry.session(session)?;
+        let session = self.registry.session(&caller.namespace, session)?;
         session.core().touch();
-        let to = self.claim_move(subscriber, wait, &session).await?;
+        let to = self.claim_move(caller, subscriber, wait, &session).await?;
         Ok(match &session {
             Session::Tcp(tcp) => tcp.move_claim(to),
             Session::Udp(udp) => udp.move_claim(to),
@@ -218,7 +238,7 @@ impl Gateway {
         if subscriber.is_overdue() {
             return Err(Error::limit(
                 "subscriber_events",
-                self.limits.subscriber_events,
+                self.limits.now().subscriber_events,
                 format!(
                     "the subscriber \"{}\" has too many undelivered events: attach a stream to it",
                     subscriber.name()
@@ -229,12 +249,17 @@ impl Gateway {
     }
 
     /// Where the `sent` envelope of a send goes: found before anything is written, or a send that is done could fail.
-    fn sent_to(&self, emit_sent: bool, subscriber: &str) -> Result<Option<Arc<Subscriber>>, Error> {
-        emit_sent.then(|| self.subscriber(subscriber)).transpose()
+    fn sent_to(
+        &self,
+        caller: &Arc<Caller>,
+        emit_sent: bool,
+        subscriber: &str,
+    ) -> Result<Option<Arc<Subscriber>>, Error> {
+        emit_sent.then(|| self.subscriber(caller, subscriber)).transpose()
     }
 
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
-        Some(asked.unwrap_or(self.limits.orphan_timeout)).filter(|timeout| !timeout.is_zero())
+        Some(asked.unwrap_or(self.limits.now().orphan_timeout)).filter(|timeout| !timeout.is_zero())
     }
 }
 

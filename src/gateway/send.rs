@@ -8,6 +8,7 @@ use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec, emit_sent};
 use crate::{
     envelope::{Body, CloseReason, Envelope, MessageId},
     error::{Error, Reason},
+    identity::Caller,
     registry::Session,
     session::{self, Answer, Close, ExchangeSpec, Send, Sending, TcpSession, Written},
     subscriber::{LaneKey, Subscriber},
@@ -31,8 +32,8 @@ pub enum SentOutcome {
 }
 
 impl Gateway {
-    fn tcp(&self, id: &str) -> Result<Arc<TcpSession>, Error> {
-        match self.registry.session(id)? {
+    fn tcp(&self, caller: &Caller, id: &str) -> Result<Arc<TcpSession>, Error> {
+        match self.registry.session(&caller.namespace, id)? {
             Session::Tcp(session) => {
                 session.core.touch();
                 Ok(session)
@@ -47,15 +48,16 @@ impl Gateway {
 
     async fn prepare(
         &self,
+        caller: &Arc<Caller>,
         session: &Arc<TcpSession>,
         spec: &mut SendSpec,
     ) -> Result<(Send, Option<Arc<Subscriber>>), Error> {
-        let sent_to = self.sent_to(spec.emit_sent, &spec.subscriber)?;
+        let sent_to = self.sent_to(caller, spec.emit_sent, &spec.subscriber)?;
         let claim = if spec.subscriber.is_empty() {
             None
         } else {
             let session = Session::Tcp(Arc::clone(session));
-            Some(self.claim_move(&spec.subscriber, &spec.wait_for, &session).await?)
+            Some(self.claim_move(caller, &spec.subscriber, &spec.wait_for, &session).await?)
         };
         let items = std::mem::take(&mut spec.items);
         Ok((Send { items, claim, expected_offset: spec.expected_offset }, sent_to))
@@ -65,17 +67,17 @@ impl Gateway {
     ///
     /// # Errors
     /// SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, SOCKET_NOT_CONNECTED, WAIT_FOR_INVALID, WRITE_OFFSET_MISMATCH, LIMIT_REACHED.
-    pub async fn send(&self, mut spec: SendSpec) -> Result<Sent, Error> {
-        let session = self.tcp(&spec.session_id)?;
-        let (send, sent_to) = self.prepare(&session, &mut spec).await?;
+    pub async fn send(&self, caller: &Arc<Caller>, mut spec: SendSpec) -> Result<Sent, Error> {
+        let session = self.tcp(caller, &spec.session_id)?;
+        let (send, sent_to) = self.prepare(caller, &session, &mut spec).await?;
         let written = session::send(&session, send).await?;
         Ok(self.sent(&session, &spec, sent_to, written))
     }
 
     /// Starts a send: those started one after the other on a session are written in that order.
-    pub async fn start_send(self: &Arc<Self>, mut spec: SendSpec) -> SentOutcome {
-        let prepared = match self.tcp(&spec.session_id) {
-            Ok(session) => self.prepare(&session, &mut spec).await.map(|prepared| (session, prepared)),
+    pub async fn start_send(self: &Arc<Self>, caller: &Arc<Caller>, mut spec: SendSpec) -> SentOutcome {
+        let prepared = match self.tcp(caller, &spec.session_id) {
+            Ok(session) => self.prepare(caller, &session, &mut spec).await.map(|prepared| (session, prepared)),
             Err(error) => Err(error),
         };
         let (session, (send, sent_to)) = match prepared {
@@ -115,15 +117,15 @@ impl Gateway {
     ///
     /// # Errors
     /// Those of a send, and TIMEOUT, SESSION_ENDED, FRAME_TOO_LONG.
-    pub async fn exchange(&self, call: ExchangeCall) -> Result<(Written, Answer), Error> {
-        let session = self.tcp(&call.session_id)?;
+    pub async fn exchange(&self, caller: &Arc<Caller>, call: ExchangeCall) -> Result<(Written, Answer), Error> {
+        let session = self.tcp(caller, &call.session_id)?;
         if session.ends().is_none() {
             return Err(session.not_connected());
         }
         let spec = ExchangeSpec {
             wait_for: self.pattern(&call.wait_for, session.mode).await?,
-            deadline: Instant::now() + call.timeout.unwrap_or(self.limits.exchange_timeout),
-            settle: call.settle.unwrap_or(self.limits.settle_timeout),
+            deadline: Instant::now() + call.timeout.unwrap_or(self.limits.now().exchange_timeout),
+            settle: call.settle.unwrap_or(self.limits.now().settle_timeout),
             abort_unanswered: call.abort_unanswered,
         };
         let send = Send { items: call.items, claim: None, expected_offset: call.expected_offset };
@@ -134,15 +136,15 @@ impl Gateway {
     ///
     /// # Errors
     /// SESSION_NOT_FOUND.
-    pub fn disconnect(&self, spec: &DisconnectSpec) -> Result<(), Error> {
-        let session = self.registry.session(&spec.session_id)?;
+    pub fn disconnect(&self, caller: &Arc<Caller>, spec: &DisconnectSpec) -> Result<(), Error> {
+        let session = self.registry.session(&caller.namespace, &spec.session_id)?;
         let core = session.core();
         if core.close_request().is_none() {
             let envelope = Envelope::of_session(&core.id, Body::Disconnecting).with_listener(core.listener.as_ref());
             if spec.subscriber.is_empty() {
                 core.while_alive(|| core.lifecycle().push_event(envelope));
             } else {
-                let lane = self.subscriber(&spec.subscriber)?.lane(LaneKey::Session(core.id.clone()));
+                let lane = self.subscriber(caller, &spec.subscriber)?.lane(LaneKey::Session(core.id.clone()));
                 core.while_alive(|| lane.push_report(envelope));
             }
         }

@@ -1,25 +1,26 @@
-//! gRPC connections as they come in: bounded in number, with a back-off when accepting fails, and a deadline for the preface.
+//! gRPC connections as they come in: admitted by number, with a back-off when accepting fails, and a deadline for the handshake.
 
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     time::{Sleep, sleep},
 };
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use crate::{limits::Limits, net};
+use super::admission::{Admission, Place};
+use crate::{limits::LiveLimits, net};
 
 /// The HTTP/2 connection preface (RFC 9113, section 3.4) is this long; the SETTINGS frame after it comes with it.
 const PREFACE_BYTES: usize = 24;
@@ -27,26 +28,33 @@ const PREFACE_BYTES: usize = 24;
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
-/// Accepts until `stop`. While as many connections as may be are open, the others wait in the kernel's queue.
+/// Accepts until `stop`, and comes to its end at `end`, which makes the server say GOAWAY.
 #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
 pub(super) fn incoming(
     listener: TcpListener,
-    limits: &Limits,
+    limits: Arc<LiveLimits>,
     stop: CancellationToken,
+    end: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
-    let connections = Arc::new(Semaphore::new(limits.grpc_connections));
-    let preface_timeout = limits.grpc_preface_timeout;
+    let admission = Admission::new(Arc::clone(&limits));
     let (out, stream) = mpsc::channel(1);
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
+    let held = out.clone();
+    let accept = async move {
         let mut rest = SHORTEST_REST;
         loop {
-            // Never closed: the semaphore lives as long as this task.
-            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     rest = SHORTEST_REST;
+                    let place = match admission.admit(peer.ip().to_canonical()) {
+                        Ok(place) => place,
+                        Err(error) => {
+                            tracing::debug!(%peer, %error, "a gRPC connection was closed at once");
+                            continue;
+                        }
+                    };
                     net::tcp::tune(&stream);
-                    if out.send(Ok(Connection::new(stream, permit, preface_timeout))).await.is_err() {
+                    let connection = Connection::new(stream, place, &limits);
+                    if out.send(Ok(connection)).await.is_err() {
                         return;
                     }
                 }
@@ -57,21 +65,55 @@ pub(super) fn incoming(
                 }
             }
         }
-    }));
+    };
+    tokio::spawn(async move {
+        let ended = end.clone();
+        ended.run_until_cancelled(stop.run_until_cancelled_owned(accept)).await;
+        end.cancelled().await;
+        drop(held);
+    });
     ReceiverStream::new(stream)
 }
 
-/// A gRPC connection. Reading fails when the preface has not come in time, which ends it.
+/// A gRPC connection. Reading fails when the preface has not come in time, or the place is needed, or the connection is too old;
+/// that ends it.
 pub(super) struct Connection {
     stream: TcpStream,
-    /// Until the preface is there: how much has come, and until when it must.
-    preface: Option<(usize, Pin<Box<Sleep>>)>,
-    _permit: OwnedSemaphorePermit,
+    preface: Option<Preface>,
+    /// When its age has come. hyper says GOAWAY long before.
+    end: Option<Pin<Box<Sleep>>>,
+    place: Place,
+}
+
+/// What a connection is allowed while it has not sent its preface.
+struct Preface {
+    /// How much of it has come.
+    come: usize,
+    deadline: Pin<Box<Sleep>>,
+    pushed_out: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, preface_timeout: Duration) -> Self {
-        Self { stream, preface: Some((0, Box::pin(sleep(preface_timeout)))), _permit: permit }
+    fn new(stream: TcpStream, place: Place, limits: &LiveLimits) -> Self {
+        let limits = limits.now();
+        let preface = Preface {
+            come: 0,
+            deadline: Box::pin(sleep(limits.grpc_preface_timeout)),
+            pushed_out: Box::pin(place.pushed_out.clone().cancelled_owned()),
+        };
+        let age = (!limits.grpc_connection_age.is_zero())
+            .then(|| limits.grpc_connection_age + limits.grpc_connection_age_grace);
+        Self { stream, preface: Some(preface), end: age.map(|age| Box::pin(sleep(age))), place }
+    }
+}
+
+impl Preface {
+    /// Ready when the connection has had its time.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pushed_out.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.deadline.as_mut().poll(cx)
     }
 }
 
@@ -88,13 +130,20 @@ impl AsyncRead for Connection {
         let this = &mut *self;
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if let Some((come, deadline)) = &mut this.preface {
-            *come += buffer.filled().len() - before;
-            if *come >= PREFACE_BYTES {
+        if let Some(preface) = &mut this.preface {
+            preface.come += buffer.filled().len() - before;
+            if preface.come >= PREFACE_BYTES {
                 this.preface = None;
-            } else if deadline.as_mut().poll(cx).is_ready() {
+                this.place.handshake_done();
+            } else if preface.poll_over(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
+        }
+        if read.is_pending()
+            && let Some(end) = &mut this.end
+        {
+            ready!(end.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
     }

@@ -8,6 +8,7 @@ use super::Server;
 use crate::{
     api::{proto, udp_in_spec},
     gateway::Gateway,
+    identity::Caller,
     limits::Limits,
 };
 
@@ -18,7 +19,7 @@ async fn sessions_are_drained_even_where_no_client_is_connected() {
         let gateway = Gateway::new(Limits::default());
         let server = Server::bind(Arc::clone(&gateway), (Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
         let request = proto::UdpInRequest { host: "127.0.0.1".to_owned(), ..Default::default() };
-        gateway.udp_in(udp_in_spec(request).expect("a good request")).expect("a free port");
+        gateway.udp_in(&Caller::local(), udp_in_spec(request).expect("a good request")).expect("a free port");
         let stop = CancellationToken::new();
         let stopping = async {
             tokio::task::yield_now().await;

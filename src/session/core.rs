@@ -14,6 +14,7 @@ use crate::{
     changes::{Change, Changes},
     envelope::{Body, CloseReason, Envelope, ListenerId, SessionId},
     error::{Error, Reason},
+    identity::{Caller, Scoped},
     subscriber::Lane,
 };
 
@@ -103,8 +104,10 @@ pub(super) enum Due {
 
 /// The common part of a session.
 pub struct Core {
-    /// The id.
+    /// The id, unique in its owner's namespace.
     pub id: SessionId,
+    /// Who opened it, or its listener.
+    pub owner: Arc<Caller>,
     /// The kind.
     pub kind: Kind,
     /// The listener that accepted it.
@@ -136,6 +139,7 @@ impl Core {
     /// A session about to be opened; `lifecycle` leads to its opener.
     pub fn new(
         id: SessionId,
+        owner: Arc<Caller>,
         kind: Kind,
         listener: Option<ListenerId>,
         lifecycle: Lane,
@@ -144,6 +148,7 @@ impl Core {
     ) -> Self {
         Self {
             id,
+            owner,
             kind,
             listener,
             created: SystemTime::now(),
@@ -163,6 +168,11 @@ impl Core {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
+    }
+
+    /// The id with its namespace.
+    pub fn scoped_id(&self) -> Scoped<SessionId> {
+        Scoped::new(&self.owner.namespace, self.id.clone())
     }
 
     /// Where its lifecycle events go.
@@ -226,7 +236,7 @@ impl Core {
 
     /// Its state or its claim changed: watchers are told.
     pub(super) fn changed(&self) {
-        self.changes.publish(|| Change::SessionChanged(self.id.clone()));
+        self.changes.publish(|| Change::SessionChanged(self.scoped_id()));
     }
 
     /// Waits for a close to be asked for, while the session's task has nothing else to do.

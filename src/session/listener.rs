@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::tcp::TcpSpec;
 use crate::{
     envelope::{Body, Envelope, ListenerId},
+    identity::{Caller, Scoped},
     subscriber::Lane,
 };
 
@@ -26,8 +27,10 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// One TCP server socket.
 pub struct Listener {
-    /// The id.
+    /// The id, unique in its owner's namespace.
     pub id: ListenerId,
+    /// Who opened it, and owns the sessions it accepts.
+    pub owner: Arc<Caller>,
     /// The bound address.
     pub local: SocketAddr,
     /// What its sessions are opened with.
@@ -42,9 +45,10 @@ pub struct Listener {
 
 impl Listener {
     /// A listener that is bound; `lane` leads to its subscriber.
-    pub fn new(id: ListenerId, local: SocketAddr, spec: TcpSpec, lane: Lane) -> Self {
+    pub fn new(id: ListenerId, owner: Arc<Caller>, local: SocketAddr, spec: TcpSpec, lane: Lane) -> Self {
         Self {
             id,
+            owner,
             local,
             spec,
             created: SystemTime::now(),
@@ -53,6 +57,11 @@ impl Listener {
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
         }
+    }
+
+    /// The id with its namespace.
+    pub fn scoped_id(&self) -> Scoped<ListenerId> {
+        Scoped::new(&self.owner.namespace, self.id.clone())
     }
 
     /// Where its events go.

@@ -36,7 +36,11 @@ pub use self::{
     stream::{Batch, Gap, Start, Subscription},
     table::Subscribers,
 };
-use crate::{error::Error, limits::Limits};
+use crate::{
+    error::Error,
+    identity::{Caller, Scoped},
+    limits::Limits,
+};
 
 /// The name that stands for an empty one.
 pub const DEFAULT_NAME: &str = "default";
@@ -44,6 +48,7 @@ pub const DEFAULT_NAME: &str = "default";
 /// A named receiver with two outputs.
 pub struct Subscriber {
     name: Arc<str>,
+    owner: Arc<Caller>,
     epoch: Arc<str>,
     backlog: Mutex<Backlog>,
 }
@@ -72,9 +77,10 @@ pub struct SubscriberView {
 }
 
 impl Subscriber {
-    fn new(name: Arc<str>, limits: &Arc<Limits>) -> Self {
+    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>) -> Self {
         Self {
             name,
+            owner,
             epoch: Uuid::new_v4().simple().to_string().into(),
             backlog: Mutex::new(Backlog::new(Arc::clone(limits), Instant::now())),
         }
@@ -83,6 +89,16 @@ impl Subscriber {
     /// Its name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Who named it first. All of its namespace may use it.
+    pub fn owner(&self) -> &Arc<Caller> {
+        &self.owner
+    }
+
+    /// Its name with its namespace.
+    pub fn scoped_name(&self) -> Scoped<Arc<str>> {
+        Scoped::new(&self.owner.namespace, Arc::clone(&self.name))
     }
 
     /// This life of it: a subscriber made anew under the same name has another.

@@ -1,20 +1,28 @@
-//! The table of subscribers by name.
+//! The table of subscribers by namespace and name.
 
 use std::{
-    collections::HashMap,
+    hash::RandomState,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use hashbrown::HashMap;
 use tokio::time::Instant;
 
 use super::Subscriber;
-use crate::{error::Error, limits::Limits};
+use crate::{
+    error::Error,
+    identity::{Caller, Scoped},
+    limits::{Limits, LiveLimits},
+};
+
+/// By namespace and name.
+type Table = HashMap<Scoped<Arc<str>>, Entry, RandomState>;
 
 /// All subscribers. One comes into being when it is first named, and is removed (with what nobody fetched) when no stream,
 /// session or listener has used it for `limits.subscriber_idle_timeout`.
 pub struct Subscribers {
-    limits: Arc<Limits>,
-    table: Mutex<HashMap<Arc<str>, Entry>>,
+    limits: Arc<LiveLimits>,
+    table: Mutex<Table>,
 }
 
 struct Entry {
@@ -25,29 +33,29 @@ struct Entry {
 
 impl Subscribers {
     /// An empty table.
-    pub fn new(limits: Arc<Limits>) -> Self {
-        Self { limits, table: Mutex::new(HashMap::new()) }
+    pub fn new(limits: Arc<LiveLimits>) -> Self {
+        Self { limits, table: Mutex::default() }
     }
 
-    /// The subscriber of this name, made where there is none. The flag tells whether it is new.
+    /// The subscriber of this name in the caller's namespace, made where there is none. The flag tells whether it is new.
     ///
     /// # Errors
     /// LIMIT_REACHED where `limits.subscribers` exist already.
-    pub fn get_or_create(&self, name: &str) -> Result<(Arc<Subscriber>, bool), Error> {
+    pub fn get_or_create(&self, caller: &Arc<Caller>, name: &str) -> Result<(Arc<Subscriber>, bool), Error> {
         let mut table = self.lock();
-        if let Some(entry) = table.get(name) {
+        if let Some(entry) = table.get(&(&*caller.namespace, name)) {
             return Ok((Arc::clone(&entry.subscriber), false));
         }
-        if table.len() >= self.limits.subscribers {
+        let limits = self.limits.keep();
+        if table.len() >= limits.subscribers {
             return Err(Error::limit(
                 "subscribers",
-                self.limits.subscribers,
-                format!("there are {} subscribers already; use an existing name", self.limits.subscribers),
+                limits.subscribers,
+                format!("there are {} subscribers already; use an existing name", limits.subscribers),
             ));
         }
-        let name: Arc<str> = name.into();
-        let subscriber = Arc::new(Subscriber::new(Arc::clone(&name), &self.limits));
-        table.insert(name, Entry { subscriber: Arc::clone(&subscriber), idle_since: None });
+        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits));
+        table.insert(subscriber.scoped_name(), Entry { subscriber: Arc::clone(&subscriber), idle_since: None });
         Ok((subscriber, true))
     }
 
@@ -66,9 +74,17 @@ impl Subscribers {
         self.len() == 0
     }
 
+    /// Puts all of them under other limits.
+    pub fn limit(&self, limits: &Arc<Limits>) {
+        for subscriber in self.all() {
+            subscriber.lock().limit(limits);
+        }
+    }
+
     /// Removes those that nothing uses any more; returns them.
     pub fn sweep(&self, now: Instant) -> Vec<Arc<Subscriber>> {
         let mut removed = Vec::new();
+        let most_idle = self.limits.now().subscriber_idle_timeout;
         self.lock().retain(|_, entry| {
             // Lanes and streams hold the subscriber, and nobody can take hold of it while the table is locked.
             if Arc::strong_count(&entry.subscriber) > 1 {
@@ -76,7 +92,7 @@ impl Subscribers {
                 return true;
             }
             let since = *entry.idle_since.get_or_insert(now);
-            let keep = now.duration_since(since) < self.limits.subscriber_idle_timeout;
+            let keep = now.duration_since(since) < most_idle;
             if !keep {
                 removed.push(Arc::clone(&entry.subscriber));
             }
@@ -85,7 +101,7 @@ impl Subscribers {
         removed
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

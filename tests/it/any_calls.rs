@@ -12,6 +12,7 @@ use socket_gateway::{
     error::{Error, Reason},
     framing::Content,
     gateway::{ConnectSpec, DisconnectSpec, ExchangeCall, Gateway, Pattern, SendSpec, SubscribeSpec, TcpOptions},
+    identity::Caller,
     limits::Limits,
     registry::Session,
     session::{Answer, End, Mode, Written},
@@ -148,7 +149,7 @@ impl World {
             no_wait: false,
             request: None,
         };
-        let opened = within(self.gateway.connect(spec)).await;
+        let opened = within(self.gateway.connect(&Caller::local(), spec)).await;
         if self.live.contains_key(&id) {
             assert_eq!(opened.expect_err("the id is in use").reason(), Reason::SessionIdConflict);
             return;
@@ -162,7 +163,7 @@ impl World {
     }
 
     async fn claim(&mut self, id: usize, subscriber: usize) {
-        let moved = self.gateway.claim_data(IDS[id], SUBSCRIBERS[subscriber], &None).await;
+        let moved = self.gateway.claim_data(&Caller::local(), IDS[id], SUBSCRIBERS[subscriber], &None).await;
         let Some(live) = self.live.get_mut(&id) else {
             assert_eq!(moved.expect_err("it does not live").reason(), Reason::SessionNotFound);
             return;
@@ -184,14 +185,17 @@ impl World {
             emit_sent: false,
         };
         let Some(live) = self.live.get_mut(&id) else {
-            assert_eq!(self.gateway.send(spec).await.expect_err("it is gone").reason(), Reason::SessionNotFound);
+            assert_eq!(
+                self.gateway.send(&Caller::local(), spec).await.expect_err("it is gone").reason(),
+                Reason::SessionNotFound
+            );
             return;
         };
         // It would wait for the turn.
         if !matches!(live.exchange, Exchange::None) {
             return;
         }
-        within(self.gateway.send(spec)).await.expect("it lives");
+        within(self.gateway.send(&Caller::local(), spec)).await.expect("it lives");
         read_ping(&mut live.far).await;
         if let Some(subscriber) = subscriber {
             live.generation += u64::from(live.holder != subscriber);
@@ -206,7 +210,7 @@ impl World {
         live.far.write_all(&said).await.expect("the gateway reads");
         live.received += said.len() as u64;
         let received = live.received;
-        let Ok(session) = self.gateway.registry.session(IDS[id]) else { panic!("it lives") };
+        let Ok(session) = self.gateway.registry.session("", IDS[id]) else { panic!("it lives") };
         eventually("it was read", || async { session.core().received() == received }).await;
         match std::mem::replace(&mut live.exchange, Exchange::None) {
             Exchange::Collecting(answered) => {
@@ -235,7 +239,8 @@ impl World {
             expected_offset: None,
         };
         let gateway = Arc::clone(&self.gateway);
-        live.exchange = Exchange::Collecting(tokio::spawn(async move { gateway.exchange(call).await }));
+        live.exchange =
+            Exchange::Collecting(tokio::spawn(async move { gateway.exchange(&Caller::local(), call).await }));
         read_ping(&mut live.far).await;
     }
 
@@ -251,20 +256,20 @@ impl World {
     async fn end(&mut self, id: usize, ending: Ending) {
         let ask = |abort| DisconnectSpec { session_id: IDS[id].into(), abort, subscriber: String::new() };
         let Some(mut live) = self.live.remove(&id) else {
-            let refused = self.gateway.disconnect(&ask(false)).expect_err("it does not live");
+            let refused = self.gateway.disconnect(&Caller::local(), &ask(false)).expect_err("it does not live");
             assert_eq!(refused.reason(), Reason::SessionNotFound);
             return;
         };
         let reason = match ending {
             Ending::Disconnect => {
-                self.gateway.disconnect(&ask(false)).expect("it lives");
+                self.gateway.disconnect(&Caller::local(), &ask(false)).expect("it lives");
                 self.due(live.opener, id, Got::Disconnecting);
                 assert_eq!(within(drain(&mut live.far)).await, b"");
                 drop(live.far);
                 CloseReason::ByRequest
             }
             Ending::Abort => {
-                self.gateway.disconnect(&ask(true)).expect("it lives");
+                self.gateway.disconnect(&Caller::local(), &ask(true)).expect("it lives");
                 self.due(live.opener, id, Got::Disconnecting);
                 CloseReason::Abort
             }
@@ -279,7 +284,7 @@ impl World {
                 CloseReason::PeerReset
             }
         };
-        eventually("it is gone", || async { self.gateway.registry.session(IDS[id]).is_err() }).await;
+        eventually("it is gone", || async { self.gateway.registry.session("", IDS[id]).is_err() }).await;
         self.due(live.opener, id, Got::Disconnected(reason));
         if let Exchange::Collecting(answered) = live.exchange {
             match within(answered).await.expect("no panic") {
@@ -297,7 +302,9 @@ impl World {
         due.sort();
         assert_eq!(lives, due);
         for (id, live) in &self.live {
-            let Ok(Session::Tcp(session)) = self.gateway.registry.session(IDS[*id]) else { panic!("no TCP session") };
+            let Ok(Session::Tcp(session)) = self.gateway.registry.session("", IDS[*id]) else {
+                panic!("no TCP session")
+            };
             let holder = session.with_claim(|claim| (claim.holder().name().to_string(), claim.generation()));
             assert_eq!(holder, (SUBSCRIBERS[live.holder].to_owned(), live.generation));
         }
@@ -334,7 +341,7 @@ impl World {
             heartbeat: None,
             acknowledged: false,
         };
-        let mut stream = self.gateway.subscribe(spec).expect("subscribes");
+        let mut stream = self.gateway.subscribe(&Caller::local(), spec).expect("subscribes");
         stream.subscriber().end_streams(&Error::shutting_down(), true);
         let mut all = HashMap::<String, Vec<Got>>::new();
         while let Some(Ok(batch)) = within(poll_fn(|cx| stream.poll_batch(cx))).await {

@@ -241,7 +241,7 @@ async fn absurd_ends_and_questions_are_refused() {
         refused(sockets.tcp_disconnect(disconnect(&name)).await, "an id");
         let unlisten = proto::TcpUnlistenRequest { listener_id: name.clone(), ..Default::default() };
         refused(sockets.tcp_unlisten(unlisten).await, "an id");
-        let get = proto::GetSessionRequest { session_id: name.clone() };
+        let get = proto::GetSessionRequest { session_id: name.clone(), ..Default::default() };
         refused(sessions.get_session(get).await, "an id");
         let claim = proto::ClaimDataRequest { session_id: name, subscriber: "x".into(), wait_for: None };
         refused(sessions.claim_data(claim).await, "an id");
@@ -266,7 +266,10 @@ async fn absurd_ends_and_questions_are_refused() {
     for span in spans().into_iter().chain([seconds(0.5)]) {
         let request = proto::SubscribeRequest { heartbeat_interval: span, ..Default::default() };
         refused(sockets.subscribe(request).await, "a heartbeat");
-        refused(sessions.watch(proto::WatchRequest { heartbeat_interval: span }).await, "a heartbeat");
+        refused(
+            sessions.watch(proto::WatchRequest { heartbeat_interval: span, ..Default::default() }).await,
+            "a heartbeat",
+        );
     }
     let page = proto::ListSessionsRequest { page_size: u32::MAX, kind: 99, state: -1, ..Default::default() };
     refused(sessions.list_sessions(page).await, "a page");

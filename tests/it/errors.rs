@@ -154,7 +154,7 @@ async fn every_reason_reaches_caller_and_events_output_with_code_and_metadata() 
     let failed = sockets.tcp_connect(dial(echo.addr)).await.map(drop);
     told(seen, events, failed, Code::Unavailable, "SHUTTING_DOWN", &[]).await;
 
-    // These are shown where they belong: with sends, claims, closing, streams; the policy and a bug of ours are not reached here.
+    // These are shown where they belong: with sends, claims, closing, streams, identity; the policy and a bug of ours are not reached here.
     let elsewhere = [
         "SOCKET_NOT_CONNECTED",
         "TRANSPORT_ERROR",
@@ -164,6 +164,8 @@ async fn every_reason_reaches_caller_and_events_output_with_code_and_metadata() 
         "STREAM_STALLED",
         "POLICY_DENIED",
         "INTERNAL",
+        "UNAUTHENTICATED",
+        "ROLE_DENIED",
     ];
     let all: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let covered: BTreeSet<&str> = seen.iter().copied().chain(elsewhere).collect();

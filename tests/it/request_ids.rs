@@ -157,7 +157,7 @@ async fn a_cancelled_dial_is_given_up_without_a_request_id_and_goes_on_with_one(
         let mut sockets = sockets.clone();
         async move { sockets.tcp_connect(retry).await }
     });
-    eventually("the dial goes on", || async { gateway.gateway.registry.session(&id).is_ok() }).await;
+    eventually("the dial goes on", || async { gateway.gateway.registry.session("", &id).is_ok() }).await;
     let mut sockets = sockets.clone();
     sockets.tcp_disconnect(disconnect(&id)).await.expect("it still dials");
     envelopes.expect(Event::Disconnecting).await;

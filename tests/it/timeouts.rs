@@ -197,7 +197,12 @@ async fn calls_keep_a_session_from_becoming_an_orphan_and_looking_does_not() {
     let sessions = gateway.sessions().await;
     eventually("it goes though it is looked at", || {
         let (mut sessions, session_id) = (sessions.clone(), id.clone());
-        async move { sessions.get_session(socket_gateway::api::proto::GetSessionRequest { session_id }).await.is_err() }
+        async move {
+            sessions
+                .get_session(socket_gateway::api::proto::GetSessionRequest { session_id, ..Default::default() })
+                .await
+                .is_err()
+        }
     })
     .await;
     gateway.released().await;
@@ -231,7 +236,7 @@ async fn an_orphan_timeout_of_0_is_never() {
     let never = connected(&mut sockets, TcpConnectRequest { orphan_timeout: seconds(0.0), ..connect_to(echo.addr) });
     let never = never.await;
     let default = connected(&mut sockets, connect_to(echo.addr)).await;
-    eventually("the other one goes", || async { gateway.gateway.registry.session(&default).is_err() }).await;
+    eventually("the other one goes", || async { gateway.gateway.registry.session("", &default).is_err() }).await;
     assert_eq!(session(&mut gateway.sessions().await, &never).await.orphan_timeout, None);
 }
 

@@ -166,7 +166,7 @@ async fn the_options_of_sends_from_one_socket_at_the_same_time_do_not_mix() {
             };
             tokio::spawn(async move {
                 for round in 0..2000 {
-                    let sent = gateway.udp_out(&spec).await;
+                    let sent = gateway.udp_out(&socket_gateway::identity::Caller::local(), &spec).await;
                     assert_eq!(sent.is_ok(), broadcast, "round {round}: {sent:?}");
                     tokio::task::yield_now().await;
                 }

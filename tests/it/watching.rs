@@ -132,7 +132,7 @@ async fn a_watcher_that_lags_too_far_behind_gets_a_fresh_snapshot() {
     // It reads nothing meanwhile: HTTP/2's windows take some thousands, the queue behind them 4096.
     for n in 0..40_000 {
         let name = if n % 2 == 0 { "one" } else { "other" };
-        gateway.gateway.claim_data("s", name, &None).await.expect("moves");
+        gateway.gateway.claim_data(&socket_gateway::identity::Caller::local(), "s", name, &None).await.expect("moves");
         if n % 100 == 0 {
             tokio::task::yield_now().await;
         }
@@ -150,7 +150,7 @@ async fn a_watcher_that_lags_too_far_behind_gets_a_fresh_snapshot() {
 async fn a_watch_beats_when_nothing_changes() {
     let gateway = TestGateway::start().await;
     let mut sessions = gateway.sessions().await;
-    let beating = |interval| proto::WatchRequest { heartbeat_interval: seconds(interval) };
+    let beating = |interval| proto::WatchRequest { heartbeat_interval: seconds(interval), ..Default::default() };
     let refused = sessions.watch(beating(0.2)).await.expect_err("too fast");
     assert_eq!(bad_fields(&refused), ["heartbeat_interval"]);
     let mut watching = Watching(sessions.watch(beating(1.0)).await.expect("watches").into_inner());
@@ -313,12 +313,16 @@ async fn a_session_is_shown_with_all_there_is_to_know_of_it() {
         bytes_sent: 5,
         created_time: shown.created_time,
         last_activity_time: shown.last_activity_time,
+        owner: "local".into(),
         ..Session::default()
     };
     assert_eq!(shown, expected);
     assert!(shown.created_time.is_some() && shown.last_activity_time.is_some());
 
-    let gone = sessions.get_session(proto::GetSessionRequest { session_id: "x".into() }).await.expect_err("none");
+    let gone = sessions
+        .get_session(proto::GetSessionRequest { session_id: "x".into(), ..Default::default() })
+        .await
+        .expect_err("none");
     assert_eq!(reason(&gone).0, "SESSION_NOT_FOUND");
     let stream = gateway.subscribe("taker").await;
     let taker = look_at_subscriber(&mut sessions, "taker").await.expect("exists");

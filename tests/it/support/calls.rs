@@ -52,7 +52,7 @@ pub fn fails<T: Debug>(result: Result<Response<T>, Status>, code: Code, why: &st
 
 /// A live session.
 pub async fn session(sessions: &mut Sessions, id: &str) -> proto::Session {
-    let request = proto::GetSessionRequest { session_id: id.into() };
+    let request = proto::GetSessionRequest { session_id: id.into(), ..Default::default() };
     sessions.get_session(request).await.expect("lives").into_inner().session.expect("a session")
 }
 

@@ -180,7 +180,7 @@ pub fn pattern(offset: usize, len: usize) -> Vec<u8> {
 
 /// What one session looks like now.
 pub async fn look(sessions: &mut Sessions, session_id: &str) -> proto::Session {
-    let request = proto::GetSessionRequest { session_id: session_id.into() };
+    let request = proto::GetSessionRequest { session_id: session_id.into(), ..Default::default() };
     sessions.get_session(request).await.expect("lives").into_inner().session.expect("is shown")
 }
 
