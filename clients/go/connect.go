@@ -64,6 +64,7 @@ type socketOptions struct {
 	connectTimeout *time.Duration
 	orphanTimeout  *time.Duration
 	halfOpen       bool
+	noWait         bool
 	sessionID      string
 	requestID      string
 }
@@ -121,6 +122,11 @@ func ConnectTimeout(after time.Duration) ConnectOption {
 	return connectOnly(func(o *socketOptions) { o.connectTimeout = &after })
 }
 
+// NoWait makes Connect return at once, with a session that is still connecting. Its events tell how that goes.
+func NoWait() ConnectOption {
+	return connectOnly(func(o *socketOptions) { o.noWait = true })
+}
+
 // SessionID gives the session an id of the caller's.
 func SessionID(id string) ConnectOption {
 	return connectOnly(func(o *socketOptions) { o.sessionID = id })
@@ -164,10 +170,12 @@ func (g *Gateway) Connect(ctx context.Context, host string, port int, options ..
 		Timeout:        duration(o.timeout),
 		OnTimeout:      o.onTimeout,
 		ConnectTimeout: durationOf(o.connectTimeout),
+		NoWait:         o.noWait,
 		AllowHalfOpen:  o.halfOpen,
 		OrphanTimeout:  durationOf(o.orphanTimeout),
 		RequestId:      requestID(o.requestID),
 	}
+	s.socket.remote = named{"tcp", net.JoinHostPort(host, strconv.Itoa(port))}
 	answer, err := g.rpc.TcpConnect(ctx, request)
 	if err != nil {
 		failed := fromRPC(ctx, "connect", err)

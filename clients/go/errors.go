@@ -173,6 +173,15 @@ var errnos = map[string]syscall.Errno{
 	"ETIMEDOUT":     syscall.ETIMEDOUT,
 }
 
+// FromRPC makes the error of a failed call of the generated stubs what this package's own calls give: an [*Error], where the gateway
+// said what was wrong. op says what was being done.
+func FromRPC(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fromRPC(context.Background(), op, err)
+}
+
 // fromRPC makes the error of a failed call. Where the caller's context has ended, it is the context's.
 func fromRPC(ctx context.Context, op string, err error) error {
 	said := status.Convert(err)

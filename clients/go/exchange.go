@@ -110,7 +110,7 @@ func captured(captures []Capture, name string) string {
 // [WaitFor] everything up to what the pattern matches. Exchanges of one session, also those of other clients, take turns, so no one gets
 // the answer of another. What the peer has said before is not part of the answer: it is read as ever.
 //
-// An empty request without a line ending sends nothing and waits for what the peer says next.
+// An empty request sends the line ending alone. [Session.ExchangeItems] can wait for what the peer says next without sending anything.
 func (s *Session) Exchange(ctx context.Context, request string, options ...ExchangeOption) (*Answer, error) {
 	return s.exchange(ctx, []Item{Line(request)}, options)
 }
@@ -118,6 +118,12 @@ func (s *Session) Exchange(ctx context.Context, request string, options ...Excha
 // ExchangeBytes is Exchange for a request that is sent as it is.
 func (s *Session) ExchangeBytes(ctx context.Context, request []byte, options ...ExchangeOption) (*Answer, error) {
 	return s.exchange(ctx, []Item{Bytes(request)}, options)
+}
+
+// ExchangeItems is Exchange for a request of several items. Without any, nothing is sent: the answer is what the peer says next, the
+// unfinished line that it may have said last included.
+func (s *Session) ExchangeItems(ctx context.Context, items []Item, options ...ExchangeOption) (*Answer, error) {
+	return s.exchange(ctx, items, options)
 }
 
 func (s *Session) exchange(ctx context.Context, items []Item, options []ExchangeOption) (*Answer, error) {
@@ -145,9 +151,8 @@ func (s *Session) exchange(ctx context.Context, items []Item, options []Exchange
 		request.Timeout = durationpb.New(min(max(time.Until(deadline), time.Millisecond), longestExchange))
 	}
 	for _, item := range items {
-		if payload, length := item.proto(ending); length > 0 {
-			request.Payload = append(request.Payload, payload)
-		}
+		payload, _ := item.proto(ending)
+		request.Payload = append(request.Payload, payload)
 	}
 	s.beginExchange()
 	said, err := s.socket.gateway.rpc.TcpExchange(ctx, request)

@@ -211,7 +211,8 @@ func (g *Gateway) closeAll(ctx context.Context) {
 	}
 	var waiting sync.WaitGroup
 	for _, listener := range listeners {
-		waiting.Go(func() { _ = listener.close(ctx, false) })
+		listener.finish(ErrClosed)
+		waiting.Go(func() { _, _ = listener.unlisten(ctx, false) })
 	}
 	for _, known := range sockets {
 		known.discard()

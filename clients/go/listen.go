@@ -261,26 +261,30 @@ func (l *Listener) Done() <-chan struct{} { return l.done }
 func (l *Listener) Close() error {
 	ctx, cancel := context.WithTimeout(l.gateway.ctx, closePatience)
 	defer cancel()
-	return l.close(ctx, false)
-}
-
-// CloseWithSessions closes the listener and every session that it has accepted.
-func (l *Listener) CloseWithSessions(ctx context.Context) error { return l.close(ctx, true) }
-
-func (l *Listener) close(ctx context.Context, sessions bool) error {
-	if !l.finish(ErrClosed) && !sessions {
+	if !l.finish(ErrClosed) {
 		return nil
 	}
-	l.refuse()
-	_, err := l.gateway.rpc.TcpUnlisten(ctx, &pb.TcpUnlistenRequest{
+	_, err := l.unlisten(ctx, false)
+	return err
+}
+
+// CloseWithSessions closes the listener and every session that it has accepted, and tells how many these are.
+func (l *Listener) CloseWithSessions(ctx context.Context) (int, error) {
+	l.finish(ErrClosed)
+	return l.unlisten(ctx, true)
+}
+
+func (l *Listener) unlisten(ctx context.Context, sessions bool) (int, error) {
+	answer, err := l.gateway.rpc.TcpUnlisten(ctx, &pb.TcpUnlistenRequest{
 		ListenerId:    l.id,
 		CloseSessions: sessions,
 		Subscriber:    l.gateway.subscriber,
 	})
+	l.refuse()
 	if failed := fromRPC(ctx, "unlisten", err); err != nil && !hasReason(failed, ErrListenerNotFound) {
-		return failed
+		return 0, failed
 	}
-	return nil
+	return int(answer.GetSessionsClosing()), nil
 }
 
 // finish ends it here. False: it had ended already.

@@ -22,6 +22,9 @@ type packetConn struct {
 
 // ReadFrom takes the next datagram; what does not fit is cut off, as the operating system does.
 func (c *packetConn) ReadFrom(into []byte) (int, net.Addr, error) {
+	if c.socket.socket.isClosed() {
+		return 0, nil, c.opError("read", nil, net.ErrClosed)
+	}
 	stop := c.read.passed()
 	select {
 	case <-stop:
@@ -38,6 +41,9 @@ func (c *packetConn) ReadFrom(into []byte) (int, net.Addr, error) {
 
 // WriteTo sends one datagram.
 func (c *packetConn) WriteTo(payload []byte, to net.Addr) (int, error) {
+	if c.socket.socket.isClosed() {
+		return 0, c.opError("write", to, net.ErrClosed)
+	}
 	host, port, err := destination(to)
 	if err != nil {
 		return 0, c.opError("write", to, err)
@@ -48,7 +54,7 @@ func (c *packetConn) WriteTo(payload []byte, to net.Addr) (int, error) {
 		return 0, c.opError("write", to, os.ErrDeadlineExceeded)
 	default:
 	}
-	if err := c.socket.sendTo(stop, host, port, payload, nil); err != nil {
+	if _, err := c.socket.sendTo(stop, host, port, payload, nil); err != nil {
 		return 0, c.opError("write", to, err)
 	}
 	return len(payload), nil

@@ -102,18 +102,18 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// Claim makes the session's data come to this client, from whichever it went to before. [WaitFor] gives the claim a pattern.
-func (s *Session) Claim(ctx context.Context, options ...SendOption) error {
+// Claim makes the session's data come to this client, and tells to which subscriber it went before. [WaitFor] gives the claim a pattern.
+func (s *Session) Claim(ctx context.Context, options ...SendOption) (previous string, err error) {
 	o := sendOptionsOf(options)
-	_, err := s.socket.gateway.admin.ClaimData(ctx, &pb.ClaimDataRequest{
+	answer, err := s.socket.gateway.admin.ClaimData(ctx, &pb.ClaimDataRequest{
 		SessionId:  s.socket.id,
 		Subscriber: s.socket.gateway.subscriber,
 		WaitFor:    o.waitFor,
 	})
 	if err != nil {
-		return fromRPC(ctx, "claim", err)
+		return "", fromRPC(ctx, "claim", err)
 	}
-	return nil
+	return answer.GetPreviousSubscriber(), nil
 }
 
 func notFound(op, id string, reason CloseReason) error {

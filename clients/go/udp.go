@@ -14,6 +14,8 @@ import (
 type Datagram struct {
 	// Payload is what it carries; it may be empty.
 	Payload []byte
+	// Text tells that a socket with [UTF8] got valid UTF-8.
+	Text bool
 	// From is its sender.
 	From netip.AddrPort
 	// Missed counts the datagrams that were dropped just before it, because nobody took them in time.
@@ -29,6 +31,11 @@ func Group(address, onInterface string) UDPOption {
 	return func(r *pb.UdpInRequest) {
 		r.MulticastGroups = append(r.MulticastGroups, &pb.MulticastGroup{Address: address, Interface: onInterface})
 	}
+}
+
+// UTF8 makes the gateway tell which datagrams are valid UTF-8.
+func UTF8() UDPOption {
+	return func(r *pb.UdpInRequest) { r.Mode = pb.UdpMode_UDP_MODE_UTF8 }
 }
 
 // ReuseAddress sets SO_REUSEADDR. Without it, on with groups and off without.
@@ -78,6 +85,16 @@ func MulticastLoopback(loop bool) DatagramOption {
 // MulticastInterface sets where multicast goes out on the gateway's machine, by name or IPv4 address.
 func MulticastInterface(name string) DatagramOption {
 	return func(r *pb.UdpOutRequest) { r.MulticastInterface = name }
+}
+
+// SentDatagram tells about a datagram that the operating system has taken.
+type SentDatagram struct {
+	// MessageID is the gateway's id for it.
+	MessageID string
+	// To is the address that it went to.
+	To netip.AddrPort
+	// Bytes is the size of its payload.
+	Bytes int
 }
 
 // UDPSocket is one UDP socket of the gateway. Close it.
@@ -167,45 +184,50 @@ func (u *UDPSocket) Datagrams(ctx context.Context) iter.Seq2[Datagram, error] {
 func datagramOf(item received) Datagram {
 	datagram := item.data.GetDatagram()
 	payload := datagram.GetBytes()
-	if text, ok := datagram.GetPayload().(*pb.Datagram_Text); ok {
+	text, isText := datagram.GetPayload().(*pb.Datagram_Text)
+	if isText {
 		payload = []byte(text.Text)
 	}
-	return Datagram{payload, addrPort(datagram.GetRemoteHost(), datagram.GetRemotePort()), item.missed}
+	from := addrPort(datagram.GetRemoteHost(), datagram.GetRemotePort())
+	return Datagram{Payload: payload, Text: isText, From: from, Missed: item.missed}
 }
 
 // Reply sends a datagram to the sender of another, from the port that it came to.
 func (u *UDPSocket) Reply(ctx context.Context, to Datagram, payload []byte) error {
-	return u.SendTo(ctx, to.From.Addr().String(), int(to.From.Port()), payload)
+	_, err := u.SendTo(ctx, to.From.Addr().String(), int(to.From.Port()), payload)
+	return err
 }
 
 // SendTo sends a datagram from this socket. The host is a name or an address: unicast, multicast or (with [Broadcast]) broadcast.
 //
 // When the stream breaks before the answer, the datagram is sent again, as a network may do.
-func (u *UDPSocket) SendTo(ctx context.Context, host string, port int, payload []byte, options ...DatagramOption) error {
-	return stoppedBy(ctx, "send", u.sendTo(ctx.Done(), host, port, payload, options))
+func (u *UDPSocket) SendTo(ctx context.Context, host string, port int, payload []byte, options ...DatagramOption) (SentDatagram, error) {
+	sent, err := u.sendTo(ctx.Done(), host, port, payload, options)
+	return sent, stoppedBy(ctx, "send", err)
 }
 
-func (u *UDPSocket) sendTo(stop <-chan struct{}, host string, port int, payload []byte, options []DatagramOption) error {
+func (u *UDPSocket) sendTo(stop <-chan struct{}, host string, port int, payload []byte, options []DatagramOption) (SentDatagram, error) {
 	select {
 	case <-u.socket.done:
-		return u.socket.endError("send")
+		return SentDatagram{}, u.socket.endError("send")
 	default:
 	}
 	if u.socket.isClosed() {
-		return ErrClosed
+		return SentDatagram{}, ErrClosed
 	}
 	return u.socket.gateway.datagram(stop, u.socket.id, host, port, payload, options)
 }
 
 // SendDatagram sends one datagram from a fresh socket of the gateway; otherwise as [UDPSocket.SendTo].
-func (g *Gateway) SendDatagram(ctx context.Context, host string, port int, payload []byte, options ...DatagramOption) error {
-	return stoppedBy(ctx, "send", g.datagram(ctx.Done(), "", host, port, payload, options))
+func (g *Gateway) SendDatagram(ctx context.Context, host string, port int, payload []byte, options ...DatagramOption) (SentDatagram, error) {
+	sent, err := g.datagram(ctx.Done(), "", host, port, payload, options)
+	return sent, stoppedBy(ctx, "send", err)
 }
 
-func (g *Gateway) datagram(stop <-chan struct{}, id, host string, port int, payload []byte, options []DatagramOption) error {
+func (g *Gateway) datagram(stop <-chan struct{}, id, host string, port int, payload []byte, options []DatagramOption) (SentDatagram, error) {
 	request := &pb.UdpOutRequest{
-		Host:      host,
-		Port:      uint32(port),
+		Host: host,
+		Port: uint32(port),
 		// A copy, as for TCP. An empty datagram is one too.
 		Payload:   &pb.PayloadItem{Item: &pb.PayloadItem_Bytes{Bytes: append([]byte{}, payload...)}},
 		SessionId: id,
@@ -216,7 +238,7 @@ func (g *Gateway) datagram(stop <-chan struct{}, id, host string, port int, payl
 	select {
 	case g.datagrams <- struct{}{}:
 	case <-stop:
-		return errStopped
+		return SentDatagram{}, errStopped
 	}
 	asked, err := g.enqueue(&command{
 		request: &pb.AttachRequest{Command: &pb.AttachRequest_UdpOut{UdpOut: request}},
@@ -224,13 +246,18 @@ func (g *Gateway) datagram(stop <-chan struct{}, id, host string, port int, payl
 	})
 	if err != nil {
 		<-g.datagrams
-		return err
+		return SentDatagram{}, err
 	}
 	select {
 	case outcome := <-asked.result:
-		return outcome.failure("send")
+		said := outcome.answer.GetUdpOut()
+		return SentDatagram{
+			MessageID: said.GetMessageId(),
+			To:        addrPort(said.GetHost(), said.GetPort()),
+			Bytes:     int(said.GetBytes()),
+		}, outcome.failure("send")
 	case <-stop:
-		return errStopped
+		return SentDatagram{}, errStopped
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -108,5 +109,11 @@ func (g *Gateway) Kill() {
 	<-g.ended
 }
 
-// Stop asks it to end in order.
-func (g *Gateway) Stop() error { return g.process.Process.Signal(os.Interrupt) }
+// Stop asks it to end in order, by SIGTERM.
+func (g *Gateway) Stop() error { return g.process.Process.Signal(syscall.SIGTERM) }
+
+// ExitCode waits for the end and gives its exit code.
+func (g *Gateway) ExitCode() int {
+	<-g.ended
+	return g.process.ProcessState.ExitCode()
+}

@@ -21,7 +21,7 @@ type Relay struct {
 	refuse bool
 	// Closed while bytes flow.
 	flow chan struct{}
-	// Connections so far.
+	// Connections that were let through so far.
 	count int
 }
 
@@ -58,7 +58,6 @@ func (r *Relay) accept() {
 		}
 		r.mu.Lock()
 		target, refuse := r.target, r.refuse
-		r.count++
 		r.mu.Unlock()
 		far, err := net.Dial("tcp", target)
 		if err != nil || refuse {
@@ -70,6 +69,7 @@ func (r *Relay) accept() {
 		}
 		r.mu.Lock()
 		r.open[near], r.open[far] = struct{}{}, struct{}{}
+		r.count++
 		r.mu.Unlock()
 		r.running.Go(func() { r.pass(near, far) })
 		r.running.Go(func() { r.pass(far, near) })
@@ -146,7 +146,7 @@ func (r *Relay) Resume() {
 	}
 }
 
-// Count gives how many connections came so far.
+// Count gives how many connections were let through so far.
 func (r *Relay) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
