@@ -4,6 +4,7 @@
 //! finish the HTTP/2 preface; `incoming` does.
 
 mod admission;
+mod calls;
 mod incoming;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter};
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
+use tower_layer::{Identity, Stack};
 
-use self::incoming::incoming;
+use self::{calls::CountCalls, incoming::incoming};
 use crate::{
     api::{
         Callers, GatewayService, SessionsService,
@@ -44,8 +46,10 @@ const MAX_FRAME: u32 = 64 * 1024;
 /// Streams that the server has reset because of the client's mistakes, and whose frames it still has to put up with.
 const ERROR_RESETS: usize = 256;
 
-/// Final words to clients whose streams have ended.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// Final words to clients whose streams have ended: they are still on their way to a client that reads slowly.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// What clients that still have streams get beyond the deadline.
+const SHORTEST_GOODBYE: Duration = Duration::from_millis(500);
 
 /// A server that is bound and knows its address.
 pub struct Server {
@@ -96,7 +100,7 @@ impl Server {
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
         let accepting_ends = if self.inherited { stop.clone() } else { streams_ended.clone() };
-        let incoming = incoming(self.listener, Arc::clone(&self.gateway.limits), accepting_ends, streams_ended.clone());
+        let incoming = incoming(self.listener, &self.gateway, accepting_ends, streams_ended.clone());
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
@@ -108,16 +112,26 @@ impl Server {
             ended = &mut server => Some(ended),
         };
         if result.is_none() {
-            let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
             let draining = async {
+                let delay = self.gateway.limits.now().drain_delay;
+                tokio::time::sleep(delay).await;
+                let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
                 self.gateway.drain(deadline).await;
                 streams_ended.cancel();
-                // A client that takes nothing more must not hold the process.
-                let patience = deadline.max(Instant::now() + GOODBYE);
-                tokio::time::timeout_at(patience, &mut server).await
+                // A client that takes nothing more must not hold the process, nor one that is silent.
+                let patience = deadline.max(Instant::now() + SHORTEST_GOODBYE);
+                let silent = async {
+                    self.gateway.streams_gone().await;
+                    tokio::time::sleep(GOODBYE).await;
+                };
+                tokio::select! {
+                    _ = &mut server => {}
+                    () = tokio::time::sleep_until(patience) => {}
+                    () = silent => {}
+                }
             };
             if kill.run_until_cancelled(draining).await.is_none() {
                 self.gateway.registry.start_draining();
@@ -134,7 +148,7 @@ impl Server {
     }
 }
 
-fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
+fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router<Stack<CountCalls, Identity>>) {
     let limits = &gateway.limits.keep();
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
@@ -153,6 +167,7 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
     let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway), callers))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let router = builder(limits)
+        .layer(CountCalls::new(&gateway.metrics))
         .add_service(sockets)
         .add_service(sessions)
         .add_service(health_service)
