@@ -255,6 +255,10 @@ pub mod fixed {
     pub const MULTICAST_GROUPS: usize = 64;
     /// A UDP payload: 65535 less the UDP and IPv4 headers.
     pub const DATAGRAM_BYTES: usize = 65_507;
+    /// Rules in each list of the policy.
+    pub const POLICY_RULES: usize = 1000;
+    /// Entries of one condition of a rule.
+    pub const POLICY_RULE_ENTRIES: usize = 1000;
     /// The longest connect timeout.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
     /// The longest exchange or settle timeout.

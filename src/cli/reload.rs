@@ -48,6 +48,12 @@ impl Reload {
         let differences = config.live_differences(&self.in_force);
         logs.apply(&config.log);
         gateway.limit(config.limits.clone());
+        let policy = config.policy();
+        if policy != self.in_force.policy() {
+            gateway.policy.replace(Arc::new(policy));
+            let (dial, bind) = (config.rules.dial.len(), config.rules.bind.len());
+            tracing::info!(dial, bind, "reload: the policy is replaced; what is open stays open");
+        }
         for difference in &differences {
             tracing::info!(setting = difference.key, from = %difference.from, to = %difference.to, "reload: changed");
         }

@@ -64,6 +64,12 @@ pub const SETTINGS: &[Setting] = &[
     .at_start(),
     plain("log.filter", Rule::Filter, "What is logged: a level, or directives like `info,socket_gateway=debug`."),
     plain(
+        "policy.profile",
+        Rule::Free,
+        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` while callers \
+         need not say who they are, `internet` else. See docs/policy.md.",
+    ),
+    plain(
         "admin.listen",
         Rule::AddressOrOff,
         "Address and port of the admin server (HTTP: `/metrics`, `/healthz`, `/readyz`), or `off`. It asks for no \
