@@ -3,6 +3,8 @@
 mod answers;
 mod attach;
 mod callers;
+mod data_field;
+mod down;
 mod gateway_service;
 mod gathering;
 mod padding;
@@ -18,6 +20,7 @@ mod watch;
 pub use self::{
     attach::AttachStream,
     callers::Callers,
+    down::{AttachMessage, Down, SubscribeMessage},
     gateway_service::{GatewayService, SubscribeStream},
     parse::{connect_spec, listen_spec},
     parse_udp::udp_in_spec,

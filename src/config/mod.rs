@@ -51,6 +51,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The audit log.
     pub audit: AuditConfig,
+    /// What does the work.
+    pub runtime: RuntimeConfig,
     /// All bounds.
     pub limits: Limits,
     /// Which profile follows the policy's rules.
@@ -79,6 +81,14 @@ pub struct AuditConfig {
     /// Where it goes; None: there is none.
     #[serde(with = "off")]
     pub file: Option<Target>,
+}
+
+/// What does the work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// How many threads; 0: one for each core the process may use.
+    pub threads: usize,
 }
 
 /// What is logged, and how.
@@ -110,6 +120,7 @@ impl Default for Config {
             log: LogConfig::default(),
             admin: AdminConfig::default(),
             audit: AuditConfig::default(),
+            runtime: RuntimeConfig::default(),
             limits: Limits::default(),
             policy: PolicyConfig::default(),
             rules: Rules::default(),

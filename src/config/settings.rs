@@ -82,6 +82,13 @@ pub const SETTINGS: &[Setting] = &[
         "Where the audit log goes: a file that is appended to (and opened anew on SIGHUP), a named pipe, `stderr`, or `off`.",
     )
     .at_start(),
+    plain(
+        "runtime.threads",
+        Rule::Number { zero: true, most: 1024 },
+        "Threads that do the work. 0: one for each core the process may use. 1: everything on one thread, which costs the least \
+         processor time for each message. See docs/benchmark.md.",
+    )
+    .at_start(),
     number(
         "limits.sessions",
         "Live sessions (TCP connections and UDP sockets). Each costs a file descriptor and about 3 KiB.",
