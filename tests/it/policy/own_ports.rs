@@ -63,6 +63,7 @@ fn no_rule_opens_the_gateways_own_ports_by_any_address_of_its_host() {
             "fe80::/10",
             "fd00::/8",
             "2000::/3",
+            "::",
             "::1",
             "65.54.227.120",
         ];
