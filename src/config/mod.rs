@@ -37,7 +37,7 @@ pub use self::{
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::limits::Limits;
+use crate::{audit::Target, limits::Limits};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -49,6 +49,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The admin server.
     pub admin: AdminConfig,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// All bounds.
     pub limits: Limits,
     /// Which profile follows the policy's rules.
@@ -68,6 +70,15 @@ pub struct AdminConfig {
     /// Where it listens; None: there is none.
     #[serde(with = "off")]
     pub listen: Option<SocketAddr>,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Where it goes; None: there is none.
+    #[serde(with = "off")]
+    pub file: Option<Target>,
 }
 
 /// What is logged, and how.
@@ -98,6 +109,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
             admin: AdminConfig::default(),
+            audit: AuditConfig::default(),
             limits: Limits::default(),
             policy: PolicyConfig::default(),
             rules: Rules::default(),

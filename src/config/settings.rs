@@ -76,6 +76,12 @@ pub const SETTINGS: &[Setting] = &[
          credential: let only the platform reach it.",
     )
     .at_start(),
+    plain(
+        "audit.file",
+        Rule::Free,
+        "Where the audit log goes: a file that is appended to (and opened anew on SIGHUP), a named pipe, `stderr`, or `off`.",
+    )
+    .at_start(),
     number(
         "limits.sessions",
         "Live sessions (TCP connections and UDP sockets). Each costs a file descriptor and about 3 KiB.",
@@ -187,6 +193,9 @@ pub const SETTINGS: &[Setting] = &[
     number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
     time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface."),
+    number("limits.audit_queue_records", "Audit records that wait to be written; beyond, they are lost and counted.").at_start(),
+    number("limits.taps", "Taps (`Tap` streams) in all."),
+    number("limits.tap_queue_bytes", "What waits for one slow tapper; what finds no room is counted and lost to it."),
     number("limits.admin_connections", "Connections to the admin port."),
     time(
         "limits.admin_header_timeout",

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use crate::{
+    audit::{Event, Who},
     error::{Error, Reason, shortened},
     identity::Caller,
     metrics::Action,
@@ -124,6 +125,10 @@ impl Gateway {
         self.metrics.doors.denied(action);
         let direction = action.as_str();
         let (identity, namespace, rule) = (&caller.identity, &caller.namespace, &verdict.rule);
+        self.audit.record(|| {
+            let event = Event::Denied { action: direction, what, address, rule: rule.to_string() };
+            (Some(Who::calls(caller)), event)
+        });
         let address = address.map(tracing::field::display);
         tracing::info!(%identity, %namespace, direction, what, address, %rule, "denied by the policy");
         let message = verdict.refusal(what);
