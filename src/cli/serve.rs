@@ -4,8 +4,7 @@ use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use sd_notify::NotifyState;
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::MissedTickBehavior;
+use tokio::{runtime::Runtime, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -13,10 +12,11 @@ use super::{
     logging::{self, Logs},
     reload::Reload,
     signals::{Asked, Signals},
+    traces::Traces,
 };
 use crate::{
     admin::AdminServer,
-    config::{self, Config},
+    config::{self, Config, RuntimeConfig},
     error::io_sentence,
     gateway::Gateway,
     limits::Limits,
@@ -24,22 +24,29 @@ use crate::{
     server::Server,
 };
 
+/// What everything runs on.
+pub(super) fn runtime(config: &RuntimeConfig) -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if config.threads > 0 {
+        builder.worker_threads(config.threads);
+    }
+    builder.enable_all().build().context("cannot start threads")
+}
+
 /// Serves until a signal.
-pub(super) fn run(config: &Config, reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {
-    let runtime = runtime(config.runtime.threads).context("cannot start threads")?;
+pub(super) fn run(
+    runtime: Runtime,
+    config: &Config,
+    reload: Reload,
+    inherited: Inherited,
+    logs: &Logs,
+    traces: &Traces,
+) -> anyhow::Result<()> {
     let result = runtime.block_on(serve(config, reload, inherited, logs));
+    traces.finish();
     // A name lookup may hang in the system's resolver: nobody waits for its answer any more.
     runtime.shutdown_background();
     result
-}
-
-/// So many threads, or as many as there are cores. A single one needs no queue that others may take from, and nobody to wake.
-fn runtime(threads: usize) -> io::Result<Runtime> {
-    let mut builder = if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    if threads > 1 {
-        builder.worker_threads(threads);
-    }
-    builder.enable_all().build()
 }
 
 async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {

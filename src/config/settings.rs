@@ -38,6 +38,10 @@ pub(super) enum Rule {
     Address,
     /// An address with its port, or "off".
     AddressOrOff,
+    /// A URL with scheme and host, or "off".
+    UrlOrOff,
+    /// From 0 to 1.
+    Ratio,
     /// Directives for what is logged.
     Filter,
     /// A count or a size.
@@ -66,8 +70,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "policy.profile",
         Rule::Free,
-        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` while callers \
-         need not say who they are, `internet` else. See docs/policy.md.",
+        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` on \
+         loopback while callers need not say who they are, `internet` else. See docs/policy.md.",
     ),
     plain(
         "admin.listen",
@@ -85,8 +89,20 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "runtime.threads",
         Rule::Number { zero: true, most: 1024 },
-        "Threads that do the work. 0: one for each core the process may use. 1: everything on one thread, which costs the least \
-         processor time for each message. See docs/benchmark.md.",
+        "Threads that do the work. 0: one for each core the process may use.",
+    )
+    .at_start(),
+    plain(
+        "tracing.otlp_endpoint",
+        Rule::UrlOrOff,
+        "Where traces go: the URL of an OTLP receiver over gRPC, like `http://127.0.0.1:4317`, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "tracing.sample_ratio",
+        Rule::Ratio,
+        "The share of traces that begin here which are sampled, 0 to 1. Those that callers began (`traceparent`) are sampled as \
+         the callers say.",
     )
     .at_start(),
     number(
