@@ -89,7 +89,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "runtime.threads",
         Rule::Number { zero: true, most: 1024 },
-        "Threads that do the work. 0: one for each core the process may use.",
+        "Threads that do the work. 0: one for each core the process may use. See \"Runtime layout\" in docs/benchmark.md.",
     )
     .at_start(),
     plain(
