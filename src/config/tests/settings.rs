@@ -55,7 +55,7 @@ fn every_setting_is_reached_from_file_environment_and_flag() {
                     "auto" if key == "policy.profile" => "lan",
                     "auto" => "json",
                     "info" => "debug",
-                    "off" if key == "tracing.otlp_endpoint" => "http://127.0.0.1:2",
+                    "off" if key == "tracing.otlp_endpoint" => "http://127.0.0.1:2/",
                     "off" => "127.0.0.1:2",
                     "127.0.0.1:50051" => "127.0.0.1:1",
                     _ => "7s",
