@@ -50,6 +50,7 @@ fn every_setting_is_reached_from_file_environment_and_flag() {
     for (key, text) in values(&Config::default()) {
         let (file, plain) = match text {
             toml::Value::Integer(number) => ((number + 1).to_string(), (number + 1).to_string()),
+            toml::Value::Float(_) => ("0.25".to_owned(), "0.25".to_owned()),
             toml::Value::String(text) => {
                 let other = match text.as_str() {
                     "auto" if key == "policy.profile" => "lan",
