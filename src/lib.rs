@@ -11,6 +11,7 @@
 //! | 0 | [`identity`] | who calls: callers, namespaces, roles |
 //! | 0 | [`limits`] | every bound, its default, its memory |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
+//! | 1 | [`credentials`] | certificates, keys and who may call, loaded from files and swapped as a whole |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
 //! | 1 | [`claims`] | who gets a session's data |
@@ -37,6 +38,7 @@ pub mod changes;
 pub mod claims;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod envelope;
 pub mod error;
 pub mod framing;

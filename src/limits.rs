@@ -121,6 +121,11 @@ pub struct Limits {
     pub grpc_streams_per_connection: u32,
     /// One gRPC message to the gateway.
     pub grpc_message_bytes: usize,
+    /// TLS handshakes of gRPC connections under way at once; the oldest is given up for another.
+    pub grpc_handshakes: usize,
+    /// How long a TLS handshake of a gRPC connection may take.
+    #[serde(with = "humantime_serde")]
+    pub grpc_handshake_timeout: Duration,
     /// How long a gRPC connection may take to send its HTTP/2 preface.
     #[serde(with = "humantime_serde")]
     pub grpc_preface_timeout: Duration,
@@ -175,6 +180,8 @@ impl Default for Limits {
             grpc_connections: 1024,
             grpc_streams_per_connection: 1024,
             grpc_message_bytes: 2 * MIB,
+            grpc_handshakes: 256,
+            grpc_handshake_timeout: Duration::from_secs(10),
             grpc_preface_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(25),
         }
@@ -189,6 +196,8 @@ pub mod fixed {
     pub const HOST_BYTES: usize = 253;
     /// A session id, subscriber name or request id.
     pub const NAME_BYTES: usize = 128;
+    /// A bearer token.
+    pub const TOKEN_BYTES: usize = 8 * 1024;
     /// Session ids in a Subscribe filter.
     pub const FILTER_SESSIONS: usize = 1024;
     /// Multicast groups of one UDP socket.

@@ -3,9 +3,12 @@
 //! tonic's own accept loop neither backs off when file descriptors are used up, nor bounds connections, nor ends those that never
 //! finish the HTTP/2 preface; `incoming` does.
 
+mod authentication;
+mod connection;
 mod incoming;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,8 +17,12 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter};
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
+use tower::layer::util::{Identity, Stack};
 
-use self::incoming::incoming;
+use self::{
+    authentication::{Authentication, Open},
+    incoming::incoming,
+};
 use crate::{
     api::{
         Callers, GatewayService, SessionsService,
@@ -24,6 +31,7 @@ use crate::{
             socket_gateway_service_server::SocketGatewayServiceServer,
         },
     },
+    credentials::Live,
     gateway::Gateway,
     limits::Limits,
     net,
@@ -44,6 +52,10 @@ const MAX_FRAME: u32 = 64 * 1024;
 const PENDING_RESETS: usize = 20;
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
 
+/// Probes come one at a time; a few may be late to leave.
+const HEALTH_CONNECTIONS: usize = 16;
+const HEALTH_BACKLOG: u32 = 16;
+
 /// Final words to clients whose streams have ended.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -52,6 +64,27 @@ pub struct Server {
     gateway: Arc<Gateway>,
     listener: TcpListener,
     local: SocketAddr,
+    admission: Admission,
+    health: Option<TcpListener>,
+}
+
+/// Who may come in, and by which doors.
+#[derive(Clone)]
+pub struct Admission {
+    /// TLS and identity; None: plaintext, and everybody is the local caller.
+    pub credentials: Option<Arc<Live>>,
+    /// Health is told without credentials.
+    pub health_open: bool,
+    /// Reflection is answered without credentials.
+    pub reflection_open: bool,
+    /// Where health is told besides, in plaintext and without credentials.
+    pub health_listen: Option<SocketAddr>,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self { credentials: None, health_open: true, reflection_open: false, health_listen: None }
+    }
 }
 
 impl Server {
@@ -62,7 +95,23 @@ impl Server {
     pub fn bind(gateway: Arc<Gateway>, address: SocketAddr) -> io::Result<Self> {
         let listener = net::tcp::listen(address, 0, gateway.limits.listen_backlog)?;
         let local = listener.local_addr()?;
-        Ok(Self { gateway, listener, local })
+        Ok(Self { gateway, listener, local, admission: Admission::default(), health: None })
+    }
+
+    /// Says who may come in, and binds the port for health where it is one of its own.
+    ///
+    /// # Errors
+    /// What the system says to the bind.
+    pub fn admitting(mut self, admission: Admission) -> io::Result<Self> {
+        self.health =
+            admission.health_listen.map(|address| net::tcp::listen(address, 0, HEALTH_BACKLOG)).transpose()?;
+        self.admission = admission;
+        Ok(self)
+    }
+
+    /// The bound address for health, where it is one of its own.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// The bound address.
@@ -78,11 +127,17 @@ impl Server {
     #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
     pub async fn serve(self, stop: CancellationToken, kill: CancellationToken) -> Result<(), tonic::transport::Error> {
         let limits = Arc::clone(&self.gateway.limits);
-        let (health, router) = router(&self.gateway);
+        let (health, router, health_alone) = router(&self.gateway, &self.admission);
         // Connections end when the streams have, and come in until then: while the sessions wind down, health says NOT_SERVING and
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
-        let incoming = incoming(self.listener, &limits, streams_ended.clone());
+        let credentials = self.admission.credentials.clone();
+        if let Some(listener) = self.health {
+            let limits = Limits { grpc_connections: HEALTH_CONNECTIONS, ..(*limits).clone() };
+            let incoming = incoming(listener, &limits, None, streams_ended.clone());
+            tokio::spawn(health_alone.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
+        }
+        let incoming = incoming(self.listener, &limits, credentials, streams_ended.clone());
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
@@ -120,8 +175,15 @@ impl Server {
     }
 }
 
-fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
+/// The services behind the layer that asks who calls, and health alone.
+fn router(
+    gateway: &Arc<Gateway>,
+    admission: &Admission,
+) -> (HealthReporter, Router<Stack<Authentication, Identity>>, Router) {
     let limits = &gateway.limits;
+    let asked = admission.credentials.clone().filter(|live| live.has_identity());
+    let callers = if asked.is_some() { Callers::identified() } else { Callers::local() };
+    let open = Open { health: admission.health_open, reflection: admission.reflection_open };
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -133,18 +195,19 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
             // Without these, clients cannot show the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    let callers = Callers::local();
     let sockets = SocketGatewayServiceServer::new(GatewayService::new(Arc::clone(gateway), callers.clone()))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway), callers))
         .max_decoding_message_size(limits.grpc_message_bytes);
+    let health_alone = builder(limits).add_service(health_service.clone());
     let router = builder(limits)
+        .layer(Authentication::new(asked, open))
         .add_service(sockets)
         .add_service(sessions)
         .add_service(health_service)
         .add_service(reflection().build_v1().expect("the descriptors are compiled in"))
         .add_service(reflection().build_v1alpha().expect("the descriptors are compiled in"));
-    (health, router)
+    (health, router, health_alone)
 }
 
 fn builder(limits: &Limits) -> tonic::transport::Server {

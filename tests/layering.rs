@@ -14,7 +14,7 @@ use std::{
 /// Ground floor first. A new room gets its place here before it gets code.
 const FLOORS: [&[&str]; 8] = [
     &["error", "envelope", "identity", "limits", "framing"],
-    &["metrics", "changes", "net", "subscriber", "claims"],
+    &["metrics", "changes", "credentials", "net", "subscriber", "claims"],
     &["session"],
     &["registry"],
     &["gateway"],

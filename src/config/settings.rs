@@ -150,6 +150,11 @@ pub const SETTINGS: &[Setting] = &[
     number("limits.grpc_connections", "gRPC connections."),
     number("limits.grpc_streams_per_connection", "Concurrent streams of one gRPC connection."),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway."),
+    number(
+        "limits.grpc_handshakes",
+        "TLS handshakes of gRPC connections under way at once; the oldest is given up for another.",
+    ),
+    time("limits.grpc_handshake_timeout", "How long a TLS handshake of a gRPC connection may take."),
     time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface."),
     time("limits.shutdown_timeout", "How long a graceful stop may take before everything is cut."),
 ];

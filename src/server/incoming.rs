@@ -1,28 +1,19 @@
-//! gRPC connections as they come in: bounded in number, with a back-off when accepting fails, and a deadline for the preface.
+//! gRPC connections as they come in: bounded in number, with a back-off when accepting fails, and TLS handshakes that hold up nobody.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{Sleep, sleep},
+    task::AbortHandle,
+    time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Connected;
 
-use crate::{limits::Limits, net};
-
-/// The HTTP/2 connection preface (RFC 9113, section 3.4) is this long; the SETTINGS frame after it comes with it.
-const PREFACE_BYTES: usize = 24;
+use super::connection::{Connection, Transport};
+use crate::{credentials::Live, limits::Limits, net};
 
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -32,11 +23,19 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 pub(super) fn incoming(
     listener: TcpListener,
     limits: &Limits,
+    credentials: Option<Arc<Live>>,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let connections = Arc::new(Semaphore::new(limits.grpc_connections));
-    let preface_timeout = limits.grpc_preface_timeout;
     let (out, stream) = mpsc::channel(1);
+    let mut entrance = Entrance {
+        preface_timeout: limits.grpc_preface_timeout,
+        handshake_timeout: limits.grpc_handshake_timeout,
+        most_handshakes: limits.grpc_handshakes,
+        handshakes: VecDeque::new(),
+        out,
+        stop: stop.clone(),
+    };
     tokio::spawn(stop.run_until_cancelled_owned(async move {
         let mut rest = SHORTEST_REST;
         loop {
@@ -46,7 +45,13 @@ pub(super) fn incoming(
                 Ok((stream, _)) => {
                     rest = SHORTEST_REST;
                     net::tcp::tune(&stream);
-                    if out.send(Ok(Connection::new(stream, permit, preface_timeout))).await.is_err() {
+                    // Each handshake takes the certificate that is in force as it begins.
+                    let tls = credentials.as_ref().and_then(|live| live.with(|credentials| credentials.tls.clone()));
+                    match tls {
+                        Some(tls) => entrance.shake_hands(stream, tls, permit),
+                        None => entrance.let_in(Transport::Plain(stream), permit).await,
+                    }
+                    if entrance.out.is_closed() {
                         return;
                     }
                 }
@@ -61,67 +66,45 @@ pub(super) fn incoming(
     ReceiverStream::new(stream)
 }
 
-/// A gRPC connection. Reading fails when the preface has not come in time, which ends it.
-pub(super) struct Connection {
-    stream: TcpStream,
-    /// Until the preface is there: how much has come, and until when it must.
-    preface: Option<(usize, Pin<Box<Sleep>>)>,
-    _permit: OwnedSemaphorePermit,
+struct Entrance {
+    preface_timeout: Duration,
+    handshake_timeout: Duration,
+    most_handshakes: usize,
+    /// Those under way, the oldest first.
+    handshakes: VecDeque<AbortHandle>,
+    out: mpsc::Sender<io::Result<Connection>>,
+    stop: CancellationToken,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, preface_timeout: Duration) -> Self {
-        Self { stream, preface: Some((0, Box::pin(sleep(preface_timeout)))), _permit: permit }
+impl Entrance {
+    async fn let_in(&self, stream: Transport, permit: OwnedSemaphorePermit) {
+        // Where nobody takes connections any more, it is closed.
+        let _ = self.out.send(Ok(Connection::new(stream, permit, self.preface_timeout))).await;
     }
-}
 
-impl Connected for Connection {
-    type ConnectInfo = Option<SocketAddr>;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.peer_addr().ok()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if let Some((come, deadline)) = &mut this.preface {
-            *come += buffer.filled().len() - before;
-            if *come >= PREFACE_BYTES {
-                this.preface = None;
-            } else if deadline.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
+    /// Each handshake has a task of its own. Where there are too many the oldest is given up: a client that means it needs a few
+    /// milliseconds, one that does not is the oldest soon.
+    #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
+    fn shake_hands(&mut self, stream: TcpStream, tls: Arc<ServerConfig>, permit: OwnedSemaphorePermit) {
+        self.handshakes.retain(|handshake| !handshake.is_finished());
+        if self.handshakes.len() >= self.most_handshakes
+            && let Some(oldest) = self.handshakes.pop_front()
+        {
+            oldest.abort();
         }
-        read
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let (out, deadline, preface_timeout) = (self.out.clone(), self.handshake_timeout, self.preface_timeout);
+        let handshake = async move {
+            let peer = stream.peer_addr().ok();
+            match timeout(deadline, TlsAcceptor::from(tls).accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let _ =
+                        out.send(Ok(Connection::new(Transport::Tls(Box::new(stream)), permit, preface_timeout))).await;
+                }
+                Ok(Err(error)) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!(?peer, "a TLS handshake took too long"),
+            }
+        };
+        let handshake = tokio::spawn(self.stop.clone().run_until_cancelled_owned(handshake));
+        self.handshakes.push_back(handshake.abort_handle());
     }
 }
