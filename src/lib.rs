@@ -10,12 +10,14 @@
 //! | 0 | [`envelope`] | ids, envelopes and what they carry |
 //! | 0 | [`identity`] | who calls: callers, namespaces, roles |
 //! | 0 | [`limits`] | every bound, its default, its memory |
+//! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
 //! | 1 | [`credentials`] | certificates, keys and who may call, loaded from files and swapped as a whole |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
 //! | 1 | [`claims`] | who gets a session's data |
 //! | 1 | [`changes`] | what changed, for those who watch |
+//! | 1 | [`policy`] | who may dial and bind what: address classes, rules, profiles |
 //! | 2 | [`session`] | one task per socket: reading, writing, closing, timers; exchanges and their turn |
 //! | 3 | [`registry`] | what lives, by id; first and last envelopes; tasks |
 //! | 4 | [`gateway`] | the use cases, free of gRPC |
@@ -46,6 +48,8 @@ pub mod gateway;
 pub mod identity;
 pub mod limits;
 pub mod net;
+pub mod policy;
+pub mod quota;
 pub mod registry;
 pub mod server;
 pub mod session;

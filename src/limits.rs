@@ -15,8 +15,9 @@
 //! allows (`net.ipv4.tcp_wmem`, by default up to 4 MiB) per TCP session whose peer does not read what was sent to it.
 //! `tests/memory.rs` holds the gateway to this.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::{ArcSwap, Guard};
 use serde::{Deserialize, Serialize};
 
 use crate::framing::{LineLimits, PatternLimits};
@@ -115,20 +116,30 @@ pub struct Limits {
     pub udp_receive_buffer_bytes: usize,
     /// Connections waiting to be accepted by one listener.
     pub listen_backlog: u32,
-    /// gRPC connections.
+    /// gRPC connections. Further ones are closed at once.
     pub grpc_connections: usize,
+    /// gRPC connections of one address, so that one client cannot shut all others out.
+    pub grpc_connections_per_peer: usize,
+    /// gRPC connections that have not sent their HTTP/2 preface, or are in a TLS handshake. When reached, the oldest of them is closed for the next one.
+    pub grpc_handshakes: usize,
     /// Concurrent streams of one gRPC connection.
     pub grpc_streams_per_connection: u32,
+    /// Streams of one gRPC connection that its client has reset and the gateway has not dealt with (rapid reset, CVE-2023-44487).
+    /// Beyond, the connection is ended.
+    pub grpc_pending_resets: usize,
+    /// Headers of one request, as RFC 9113 counts them (section 6.5.2); CONTINUATION frames are bounded by it too.
+    pub grpc_header_bytes: u32,
     /// One gRPC message to the gateway.
     pub grpc_message_bytes: usize,
-    /// TLS handshakes of gRPC connections under way at once; the oldest is given up for another.
-    pub grpc_handshakes: usize,
-    /// How long a TLS handshake of a gRPC connection may take.
-    #[serde(with = "humantime_serde")]
-    pub grpc_handshake_timeout: Duration,
-    /// How long a gRPC connection may take to send its HTTP/2 preface.
+    /// How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included.
     #[serde(with = "humantime_serde")]
     pub grpc_preface_timeout: Duration,
+    /// A gRPC connection is told to go (GOAWAY) at this age, so that clients spread anew over several gateways. 0s: never.
+    #[serde(with = "humantime_serde")]
+    pub grpc_connection_age: Duration,
+    /// What is left of a connection this long after it was told to go is cut.
+    #[serde(with = "humantime_serde")]
+    pub grpc_connection_age_grace: Duration,
     /// How long a graceful stop may take before everything is cut.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
@@ -178,13 +189,43 @@ impl Default for Limits {
             udp_receive_buffer_bytes: MIB,
             listen_backlog: 1024,
             grpc_connections: 1024,
-            grpc_streams_per_connection: 1024,
-            grpc_message_bytes: 2 * MIB,
+            grpc_connections_per_peer: 512,
             grpc_handshakes: 256,
-            grpc_handshake_timeout: Duration::from_secs(10),
+            grpc_streams_per_connection: 1024,
+            grpc_pending_resets: 20,
+            grpc_header_bytes: 16 * KIB as u32,
+            grpc_message_bytes: 2 * MIB,
             grpc_preface_timeout: Duration::from_secs(10),
+            grpc_connection_age: Duration::ZERO,
+            grpc_connection_age_grace: Duration::from_secs(300),
             shutdown_timeout: Duration::from_secs(25),
         }
+    }
+}
+
+/// The bounds in force. A reload replaces them whole: what is opened after it gets the new ones, and so does every subscriber;
+/// a session keeps those it was opened with.
+pub struct LiveLimits(ArcSwap<Limits>);
+
+impl LiveLimits {
+    /// Bounds to begin with.
+    pub fn new(limits: Limits) -> Self {
+        Self(ArcSwap::from_pointee(limits))
+    }
+
+    /// The bounds now, to be looked at and let go: not across an await.
+    pub fn now(&self) -> Guard<Arc<Limits>> {
+        self.0.load()
+    }
+
+    /// The bounds now, to be kept by what is opened.
+    pub fn keep(&self) -> Arc<Limits> {
+        self.0.load_full()
+    }
+
+    /// Replaces them.
+    pub fn replace(&self, limits: Arc<Limits>) {
+        self.0.store(limits);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
     error::{Error, Reason},
     identity::Scoped,
-    limits::Limits,
+    limits::LiveLimits,
     session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
 };
 
@@ -56,7 +56,7 @@ pub enum Opened {
 }
 
 /// A caller's id for an opening call, and what the call asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestKey {
     /// Subscriber and request id.
     pub id: String,
@@ -76,7 +76,7 @@ struct Tables {
 
 /// The table of everything that lives.
 pub struct Registry {
-    limits: Arc<Limits>,
+    limits: Arc<LiveLimits>,
     changes: Arc<Changes>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
@@ -86,7 +86,7 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<Limits>, changes: Arc<Changes>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>) -> Self {
         Self {
             limits,
             changes,
@@ -135,11 +135,12 @@ impl Registry {
             )
             .with("sessionId", &id.id));
         }
-        if tables.sessions.len() >= self.limits.sessions {
+        let most = self.limits.now().sessions;
+        if tables.sessions.len() >= most {
             return Err(Error::limit(
                 "sessions",
-                self.limits.sessions,
-                format!("there are {} sessions, as many as may be; end some first", self.limits.sessions),
+                most,
+                format!("there are {most} sessions, as many as may be; end some first"),
             ));
         }
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
@@ -174,11 +175,12 @@ impl Registry {
     ) -> Result<(), Error> {
         let mut tables = self.write();
         self.check_open()?;
-        if tables.listeners.len() >= self.limits.listeners {
+        let most = self.limits.now().listeners;
+        if tables.listeners.len() >= most {
             return Err(Error::limit(
                 "listeners",
-                self.limits.listeners,
-                format!("there are {} listeners, as many as may be; end some first", self.limits.listeners),
+                most,
+                format!("there are {most} listeners, as many as may be; end some first"),
             ));
         }
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
@@ -200,7 +202,7 @@ impl Registry {
 
     /// Whether another session may be opened.
     pub fn has_room(&self) -> bool {
-        !self.draining.is_cancelled() && self.read().sessions.len() < self.limits.sessions
+        !self.draining.is_cancelled() && self.read().sessions.len() < self.limits.now().sessions
     }
 
     /// The session of this id in a namespace. One of another namespace is not there.

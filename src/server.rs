@@ -3,6 +3,7 @@
 //! tonic's own accept loop neither backs off when file descriptors are used up, nor bounds connections, nor ends those that never
 //! finish the HTTP/2 preface; `incoming` does.
 
+mod admission;
 mod authentication;
 mod connection;
 mod incoming;
@@ -33,7 +34,7 @@ use crate::{
     },
     credentials::Live,
     gateway::Gateway,
-    limits::Limits,
+    limits::{Limits, LiveLimits},
     net,
 };
 
@@ -48,9 +49,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 const MAX_FRAME: u32 = 64 * 1024;
-/// Streams a client may reset before the server has dealt with them (rapid reset, CVE-2023-44487).
-const PENDING_RESETS: usize = 20;
-const HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// Streams that the server has reset because of the client's mistakes, and whose frames it still has to put up with.
+const ERROR_RESETS: usize = 256;
 
 /// Probes come one at a time; a few may be late to leave.
 const HEALTH_CONNECTIONS: usize = 16;
@@ -64,13 +64,14 @@ pub struct Server {
     gateway: Arc<Gateway>,
     listener: TcpListener,
     local: SocketAddr,
-    admission: Admission,
+    inherited: bool,
+    doors: Doors,
     health: Option<TcpListener>,
 }
 
 /// Who may come in, and by which doors.
 #[derive(Clone)]
-pub struct Admission {
+pub struct Doors {
     /// TLS and identity; None: plaintext, and everybody is the local caller.
     pub credentials: Option<Arc<Live>>,
     /// Health is told without credentials.
@@ -81,7 +82,7 @@ pub struct Admission {
     pub health_listen: Option<SocketAddr>,
 }
 
-impl Default for Admission {
+impl Default for Doors {
     fn default() -> Self {
         Self { credentials: None, health_open: true, reflection_open: false, health_listen: None }
     }
@@ -93,19 +94,31 @@ impl Server {
     /// # Errors
     /// What the system says to the bind.
     pub fn bind(gateway: Arc<Gateway>, address: SocketAddr) -> io::Result<Self> {
-        let listener = net::tcp::listen(address, 0, gateway.limits.listen_backlog)?;
+        let listener = net::tcp::listen(address, 0, gateway.limits.now().listen_backlog)?;
         let local = listener.local_addr()?;
-        Ok(Self { gateway, listener, local, admission: Admission::default(), health: None })
+        gateway.policy.add_own_port(local.port());
+        Ok(Self { gateway, listener, local, inherited: false, doors: Doors::default(), health: None })
+    }
+
+    /// Takes over a gRPC port that listens already. On the way down it is left alone at once: whoever comes then is served by the
+    /// next process that has the socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn inherit(gateway: Arc<Gateway>, socket: std::net::TcpListener) -> io::Result<Self> {
+        let listener = net::tcp::inherit(socket)?;
+        let local = listener.local_addr()?;
+        gateway.policy.add_own_port(local.port());
+        Ok(Self { gateway, listener, local, inherited: true, doors: Doors::default(), health: None })
     }
 
     /// Says who may come in, and binds the port for health where it is one of its own.
     ///
     /// # Errors
     /// What the system says to the bind.
-    pub fn admitting(mut self, admission: Admission) -> io::Result<Self> {
-        self.health =
-            admission.health_listen.map(|address| net::tcp::listen(address, 0, HEALTH_BACKLOG)).transpose()?;
-        self.admission = admission;
+    pub fn with_doors(mut self, doors: Doors) -> io::Result<Self> {
+        self.health = doors.health_listen.map(|address| net::tcp::listen(address, 0, HEALTH_BACKLOG)).transpose()?;
+        self.doors = doors;
         Ok(self)
     }
 
@@ -126,18 +139,20 @@ impl Server {
     /// Where the server fails.
     #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
     pub async fn serve(self, stop: CancellationToken, kill: CancellationToken) -> Result<(), tonic::transport::Error> {
-        let limits = Arc::clone(&self.gateway.limits);
-        let (health, router, health_alone) = router(&self.gateway, &self.admission);
+        let (health, router, health_alone) = router(&self.gateway, &self.doors);
         // Connections end when the streams have, and come in until then: while the sessions wind down, health says NOT_SERVING and
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
-        let credentials = self.admission.credentials.clone();
-        if let Some(listener) = self.health {
-            let limits = Limits { grpc_connections: HEALTH_CONNECTIONS, ..(*limits).clone() };
-            let incoming = incoming(listener, &limits, None, streams_ended.clone());
-            tokio::spawn(health_alone.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
-        }
-        let incoming = incoming(self.listener, &limits, credentials, streams_ended.clone());
+        let accepting_ends = if self.inherited { stop.clone() } else { streams_ended.clone() };
+        let limits = Arc::clone(&self.gateway.limits);
+        let credentials = self.doors.credentials.clone();
+        let incoming = incoming(self.listener, limits, credentials, accepting_ends, streams_ended.clone());
+        let probes = self.health.map(|listener| {
+            let limits = Limits { grpc_connections: HEALTH_CONNECTIONS, ..self.gateway.limits.keep().as_ref().clone() };
+            let limits = Arc::new(LiveLimits::new(limits));
+            let probes = incoming::incoming(listener, limits, None, streams_ended.clone(), streams_ended.clone());
+            tokio::spawn(health_alone.serve_with_incoming_shutdown(probes, streams_ended.clone().cancelled_owned()))
+        });
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
@@ -149,7 +164,7 @@ impl Server {
             ended = &mut server => Some(ended),
         };
         if result.is_none() {
-            let deadline = Instant::now() + limits.shutdown_timeout;
+            let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
@@ -167,6 +182,9 @@ impl Server {
         }
         streams_ended.cancel();
         server.abort();
+        if let Some(probes) = probes {
+            probes.abort();
+        }
         let _ = sweeper.await;
         match result {
             Some(Ok(ended)) => ended,
@@ -176,14 +194,11 @@ impl Server {
 }
 
 /// The services behind the layer that asks who calls, and health alone.
-fn router(
-    gateway: &Arc<Gateway>,
-    admission: &Admission,
-) -> (HealthReporter, Router<Stack<Authentication, Identity>>, Router) {
-    let limits = &gateway.limits;
-    let asked = admission.credentials.clone().filter(|live| live.has_identity());
+fn router(gateway: &Arc<Gateway>, doors: &Doors) -> (HealthReporter, Router<Stack<Authentication, Identity>>, Router) {
+    let limits = &gateway.limits.keep();
+    let asked = doors.credentials.clone().filter(|live| live.has_identity());
     let callers = if asked.is_some() { Callers::identified() } else { Callers::local() };
-    let open = Open { health: admission.health_open, reflection: admission.reflection_open };
+    let open = Open { health: doors.health_open, reflection: doors.reflection_open };
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -211,7 +226,7 @@ fn router(
 }
 
 fn builder(limits: &Limits) -> tonic::transport::Server {
-    tonic::transport::Server::builder()
+    let builder = tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -219,8 +234,14 @@ fn builder(limits: &Limits) -> tonic::transport::Server {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(limits.grpc_streams_per_connection)
-        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
-        .http2_max_header_list_size(HEADER_LIST_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(limits.grpc_pending_resets))
+        .http2_max_local_error_reset_streams(Some(ERROR_RESETS))
+        .http2_max_header_list_size(limits.grpc_header_bytes);
+    // Without tonic's grace, which takes the GOAWAY away: `incoming` cuts what is left.
+    match limits.grpc_connection_age {
+        Duration::ZERO => builder,
+        age => builder.max_connection_age(age),
+    }
 }
 
 /// Says that the services are up.

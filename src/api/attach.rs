@@ -110,7 +110,7 @@ impl Reader {
                 next
             });
             let Some(Ok(request)) = next.await else { break };
-            if !self.answers.admit(self.gateway.limits.attach_commands) {
+            if !self.answers.admit(self.gateway.limits.now().attach_commands) {
                 break;
             }
             self.obey(request).await;
@@ -150,9 +150,9 @@ impl Reader {
     }
 
     async fn send(&self, correlation_id: u64, request: proto::TcpSendRequest) {
-        let most = self.gateway.limits.attach_send_credit_bytes;
+        let most = self.gateway.limits.now().attach_send_credit_bytes;
         let session = request.session_id.clone();
-        let spec = match parse::send_spec(request, &self.gateway.limits) {
+        let spec = match parse::send_spec(request, &self.gateway.limits.now()) {
             Ok(spec) => spec,
             Err(error) => return self.answers.push(&session, correlation_id, Err(error)),
         };
@@ -187,7 +187,7 @@ impl Reader {
 
     fn returned(&self, session: &str, bytes: usize, sent: &Result<Sent, Error>) -> Returned {
         let ended = sent.is_err() && !self.lives(session);
-        Returned { bytes, most: self.gateway.limits.attach_send_credit_bytes, ended }
+        Returned { bytes, most: self.gateway.limits.now().attach_send_credit_bytes, ended }
     }
 
     fn udp_out(&self, correlation_id: u64, request: proto::UdpOutRequest) {
@@ -245,7 +245,7 @@ impl Stream for AttachStream {
             if let Some(error) = pending.ended.take() {
                 (this.over, this.last_words) = (true, Some(error));
             }
-            let credit = this.gateway.limits.attach_send_credit_bytes;
+            let credit = this.gateway.limits.now().attach_send_credit_bytes;
             ready |= this.answers.take(&mut pending, credit, &mut response);
             if !ready && this.over {
                 return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
@@ -264,7 +264,7 @@ impl Stream for AttachStream {
 
 impl AttachStream {
     fn render(&self, batch: Batch, response: &mut proto::AttachResponse) {
-        let credit = self.gateway.limits.attach_send_credit_bytes as u64;
+        let credit = self.gateway.limits.now().attach_send_credit_bytes as u64;
         response.start = batch.start.map(|start| render::start(start, &self.gateway.instance_id, credit));
         response.gap = batch.gap.map(render::gap);
         response.heartbeat = batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence });

@@ -98,7 +98,7 @@ impl SocketGatewayService for GatewayService {
         let caller = self.callers.of(&request)?;
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
-        let sent = match parse::send_spec(request, &self.gateway.limits) {
+        let sent = match parse::send_spec(request, &self.gateway.limits.now()) {
             Ok(spec) => self.gateway.send(&caller, spec).await,
             Err(error) => Err(error),
         };
@@ -124,7 +124,7 @@ impl SocketGatewayService for GatewayService {
         let request = request.into_inner();
         let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
         let format = PayloadFormat::try_from(request.payload_format).unwrap_or_default();
-        let answered = match parse::exchange_call(request, &self.gateway.limits) {
+        let answered = match parse::exchange_call(request, &self.gateway.limits.now()) {
             Ok(call) => self.gateway.exchange(&caller, call).await,
             Err(error) => Err(error),
         };

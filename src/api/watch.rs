@@ -57,7 +57,7 @@ pub(super) fn watch(
     if gateway.registry.is_draining() {
         return Err(Error::shutting_down());
     }
-    let (most, changes) = (gateway.limits.watchers, gateway.registry.changes());
+    let (most, changes) = (gateway.limits.now().watchers, gateway.registry.changes());
     if changes.watchers() >= most {
         return Err(Error::limit("watchers", most, "as many watch as may; end another watch first"));
     }

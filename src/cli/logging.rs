@@ -1,27 +1,75 @@
-//! Logs: to stderr, for people on a terminal and as JSON lines elsewhere.
+//! Logs: to stderr, for people on a terminal and as JSON lines elsewhere; what is logged can change while they run.
+//!
+//! A thread of its own writes them, from a bounded queue: stderr may be a pipe that nobody reads, and must not hold the gateway up.
+//! Lines that find no room are dropped and counted.
 
-use std::io::{self, IsTerminal};
+use std::{
+    cell::Cell,
+    io::{self, IsTerminal},
+};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    EnvFilter,
-    fmt::time::{ChronoLocal, ChronoUtc},
+    EnvFilter, Layer, Registry,
+    fmt::{
+        self,
+        time::{ChronoLocal, ChronoUtc},
+    },
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
 };
 
 use crate::config::{LogConfig, LogFormat};
 
+/// Lines that wait for stderr to take them.
+const QUEUED_LINES: usize = 8192;
+
+/// The logs of this process. What is queued is written when it is dropped, as far as stderr takes it within a second.
+pub(super) struct Logs {
+    filter: reload::Handle<EnvFilter, Registry>,
+    lost: ErrorCounter,
+    told: Cell<usize>,
+    _writer: WorkerGuard,
+}
+
 /// Starts logging, for the whole process and once.
-pub(super) fn start(config: &LogConfig) {
-    // The configuration was checked: only a filter that parses gets here.
-    let filter = EnvFilter::builder().parse_lossy(&config.filter);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    if is_human(config) {
-        logs.with_timer(ChronoLocal::new("%H:%M:%S%.3f".to_owned()))
-            .with_ansi(io::stderr().is_terminal())
-            .with_target(false)
-            .init();
+pub(super) fn start(config: &LogConfig) -> Logs {
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).thread_name("logs").finish(io::stderr());
+    let lost = writer.error_counter();
+    let (filter, handle) = reload::Layer::new(filter(config));
+    let lines = fmt::layer().with_writer(writer);
+    let lines = if is_human(config) {
+        let lines = lines.with_timer(ChronoLocal::new("%H:%M:%S%.3f".to_owned()));
+        lines.with_ansi(io::stderr().is_terminal()).with_target(false).boxed()
     } else {
-        logs.json().flatten_event(true).with_timer(ChronoUtc::rfc_3339()).init();
+        lines.json().flatten_event(true).with_timer(ChronoUtc::rfc_3339()).boxed()
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    Logs { filter: handle, lost, told: Cell::new(0), _writer: guard }
+}
+
+impl Logs {
+    /// Changes what is logged.
+    pub(super) fn apply(&self, config: &LogConfig) {
+        // It fails only where logging is over, and then nobody is there to be told.
+        let _ = self.filter.reload(filter(config));
     }
+
+    /// Tells how many lines were dropped since this was told last.
+    pub(super) fn tell_lost(&self) {
+        let lost = self.lost.dropped_lines();
+        if lost > self.told.get() {
+            let lines = lost - self.told.replace(lost);
+            tracing::warn!(lines, "log lines were dropped: stderr did not take them in time");
+        }
+    }
+}
+
+fn filter(config: &LogConfig) -> EnvFilter {
+    // The configuration was checked: only a filter that parses gets here.
+    EnvFilter::builder().parse_lossy(&config.filter)
 }
 
 /// Whether logs are for people.

@@ -2,7 +2,9 @@
 //!
 //! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else.
 
+mod activation;
 mod logging;
+mod reload;
 mod serve;
 mod signals;
 
@@ -15,6 +17,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+use self::{activation::Inherited, reload::Reload};
 use crate::config::{self, Config, Faults, Flags};
 
 /// EX_USAGE of sysexits.h.
@@ -92,9 +95,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 }
 
 fn serve(arguments: ServeArguments) -> Result<(), Failure> {
-    let config = Config::load(&arguments.into(), &config::environment()).map_err(Failure::Configuration)?;
-    logging::start(&config.log);
-    serve::run(&config).map_err(Failure::Runtime)
+    let (flags, environment) = (Flags::from(arguments), config::environment());
+    let config = Config::load(&flags, &environment).map_err(Failure::Configuration)?;
+    let inherited = Inherited::take(&environment).map_err(Failure::Runtime)?;
+    let logs = logging::start(&config.log);
+    let reload = Reload::new(flags, environment, &config);
+    serve::run(&config, reload, inherited, &logs).map_err(Failure::Runtime)
 }
 
 fn check(file: &Path) -> Result<(), Failure> {

@@ -1,11 +1,18 @@
 //! `serve`: from a configuration to a running gateway, and to its end.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
+use sd_notify::NotifyState;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{logging, signals::Signals};
+use super::{
+    activation::Inherited,
+    logging::{self, Logs},
+    reload::Reload,
+    signals::{Asked, Signals},
+};
 use crate::{
     config::{self, Config},
     error::io_sentence,
@@ -16,36 +23,120 @@ use crate::{
 };
 
 /// Serves until a signal.
-pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+pub(super) fn run(config: &Config, reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    let result = runtime.block_on(serve(config));
+    let result = runtime.block_on(serve(config, reload, inherited, logs));
     // A name lookup may hang in the system's resolver: nobody waits for its answer any more.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
-    let signals = Signals::catch().context("cannot catch signals")?;
+async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {
+    let mut signals = Signals::catch().context("cannot catch signals")?;
     raise_descriptor_limit(&config.limits);
     let gateway = Gateway::new(config.limits.clone());
-    let bound = Server::bind(gateway.clone(), config.listen);
-    let opened = config::open(&gateway, &config.declarations).await;
-    let server = match (bound, opened) {
-        (Ok(server), Ok(())) => server,
-        (bound, opened) => {
-            let address = bound.err().map(|error| cannot_listen(config.listen, &error));
-            let faults = opened.err().map(|faults| faults.to_string());
-            return Err(anyhow!(address.into_iter().chain(faults).collect::<Vec<_>>().join("\n")));
+    let mut reload_asked = false;
+    let server = tokio::select! {
+        biased;
+        signal = asked_to_end(&mut signals, &mut reload_asked) => {
+            tracing::info!(signal, "stopped before the start was over");
+            return Ok(());
         }
+        started = start(config, &gateway, inherited) => started?,
     };
     announce(config, &gateway, server.local_addr());
+    notify(&[NotifyState::Ready]);
+    if reload_asked {
+        reload.reload(&gateway, logs);
+    }
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
-    tokio::select! {
-        ended = server.serve(stop.clone(), kill.clone()) => ended.context("the gRPC server failed")?,
-        never = signals.pass_on(&stop, &kill) => match never {},
+    let mut serving = std::pin::pin!(server.serve(stop.clone(), kill.clone()));
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let asked = tokio::select! {
+            _ = look.tick() => {
+                logs.tell_lost();
+                continue;
+            }
+            ended = &mut serving => {
+                ended.context("the gRPC server failed")?;
+                break;
+            }
+            asked = signals.next() => asked,
+        };
+        match asked {
+            Asked::Reload if stop.is_cancelled() => tracing::warn!("no reload: the gateway is stopping"),
+            Asked::Reload => reload_announced(&mut reload, &gateway, logs),
+            Asked::End(signal) if stop.is_cancelled() => {
+                tracing::warn!(signal, "ending at once: what is open is cut");
+                kill.cancel();
+            }
+            Asked::End(signal) => {
+                tracing::info!(signal, "stopping: sessions are closed in order; a second signal ends at once");
+                let within = gateway.limits.now().shutdown_timeout + STOP_RESERVE;
+                let within = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
+                notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(within)]);
+                stop.cancel();
+            }
+        }
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How often is looked after what nobody tells by itself.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the process needs beyond the shutdown timeout to end.
+const STOP_RESERVE: Duration = Duration::from_secs(5);
+
+/// Waits for a signal to end; a reload that is asked for meanwhile is noted.
+async fn asked_to_end(signals: &mut Signals, reload_asked: &mut bool) -> &'static str {
+    loop {
+        match signals.next().await {
+            Asked::End(signal) => return signal,
+            Asked::Reload => *reload_asked = true,
+        }
+    }
+}
+
+/// Binds everything. Whatever cannot be bound is told at once.
+async fn start(config: &Config, gateway: &Arc<Gateway>, mut inherited: Inherited) -> anyhow::Result<Server> {
+    let bound = match inherited.grpc(&config.declarations) {
+        Some(socket) => Server::inherit(Arc::clone(gateway), socket),
+        None => Server::bind(Arc::clone(gateway), config.listen),
+    };
+    let opened = config::open(gateway, &config.declarations, |name| inherited.named(name)).await;
+    match (bound, opened) {
+        (Ok(server), Ok(())) => {
+            inherited.check_all_taken()?;
+            Ok(server)
+        }
+        (bound, opened) => {
+            let address = bound.err().map(|error| cannot_listen(config.listen, &error));
+            let faults = opened.err().map(|faults| faults.to_string());
+            Err(anyhow!(address.into_iter().chain(faults).collect::<Vec<_>>().join("\n")))
+        }
+    }
+}
+
+/// Reads the configuration again; a service manager is told when that begins and ends.
+fn reload_announced(reload: &mut Reload, gateway: &Arc<Gateway>, logs: &Logs) {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "the service manager is not told of the reload"),
+    }
+    // A file that is slow to read holds up one thread, and the reload.
+    tokio::task::block_in_place(|| reload.reload(gateway, logs));
+    notify(&[NotifyState::Ready]);
+}
+
+/// Tells the service manager, where there is one (NOTIFY_SOCKET, sd_notify(3)).
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
 }
 
 /// Sessions, listeners and gRPC connections take a file descriptor each. With fewer the gateway runs, and rests where they are used

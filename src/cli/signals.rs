@@ -1,39 +1,41 @@
-//! SIGTERM and SIGINT: the first asks for an orderly end, the second for an end at once.
+//! Signals: the first SIGTERM or SIGINT asks for an orderly end, the second for an end at once; SIGHUP asks for a reload.
 
-use std::{convert::Infallible, io};
+use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-/// Both signals, caught from when this was made.
+/// The signals, caught from when this was made.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To end, by this signal.
+    End(&'static str),
+    /// To read the configuration again.
+    Reload,
 }
 
 impl Signals {
     pub(super) fn catch() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    /// Passes signals on for as long as it is polled.
-    pub(super) async fn pass_on(mut self, stop: &CancellationToken, kill: &CancellationToken) -> Infallible {
-        loop {
-            let name = self.next().await;
-            if stop.is_cancelled() {
-                tracing::warn!(signal = name, "ending at once: what is open is cut");
-                kill.cancel();
-            } else {
-                tracing::info!(signal = name, "stopping: sessions are closed in order; a second signal ends at once");
-                stop.cancel();
-            }
-        }
-    }
-
-    async fn next(&mut self) -> &'static str {
+    /// The next signal. Those of one kind that come while nobody waits are one.
+    pub(super) async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            biased;
+            _ = self.terminate.recv() => Asked::End("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::End("SIGINT"),
+            _ = self.hang_up.recv() => Asked::Reload,
         }
     }
 }

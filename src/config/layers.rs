@@ -109,7 +109,8 @@ fn unfit(rule: Rule, value: &Value, reason: &str) -> String {
     }
 }
 
-fn put(table: &mut Table, key: &str, value: Value) {
+/// Sets the value of a key.
+pub(super) fn put(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         None => {
             table.insert(key.to_owned(), value);

@@ -6,6 +6,7 @@
 
 mod clashes;
 mod declarations;
+mod differences;
 mod document;
 mod fault;
 mod fields;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     declarations::{Declarations, Declared},
+    differences::Difference,
     fault::{Fault, Faults, Origin},
     open::open,
     settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},

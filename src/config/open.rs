@@ -1,6 +1,6 @@
 //! Opening what is declared. The declarations were checked; what the system refuses is told for all of them together.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::TcpListener, sync::Arc};
 
 use super::{
     declarations::{Declarations, Declared, TCP_CONNECT, TCP_LISTEN, UDP_IN},
@@ -8,15 +8,20 @@ use super::{
 };
 use crate::{error::Error, gateway::Gateway};
 
-/// Opens every declaration for its subscriber. Connections are made in the background: one that is refused is an event of its
+/// Opens every declaration for its subscriber; a listener for whose name there is an inherited socket takes that. Connections are made in the background: one that is refused is an event of its
 /// subscriber and no fault.
 ///
 /// # Errors
 /// Everything that could not be opened; the rest is open by then.
-pub async fn open(gateway: &Arc<Gateway>, declarations: &Declarations) -> Result<(), Faults> {
+pub async fn open(
+    gateway: &Arc<Gateway>,
+    declarations: &Declarations,
+    mut inherited: impl FnMut(&str) -> Option<TcpListener>,
+) -> Result<(), Faults> {
     let mut faults = Vec::new();
     for listener in &declarations.tcp_listen {
-        let opened = gateway.listen(&listener.owner, listener.spec.clone()).await;
+        let socket = listener.name.as_deref().and_then(&mut inherited);
+        let opened = gateway.listen_on(&listener.owner, listener.spec.clone(), socket).await;
         told(TCP_LISTEN, listener, opened.map(|open| open.local), &mut faults);
     }
     for socket in &declarations.udp_in {

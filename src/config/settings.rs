@@ -24,6 +24,8 @@ pub struct Setting {
     pub key: &'static str,
     /// What it is for.
     pub meaning: &'static str,
+    /// Whether a reload changes it; otherwise it needs a restart.
+    pub live: bool,
     pub(super) rule: Rule,
 }
 
@@ -49,13 +51,15 @@ pub const SETTINGS: &[Setting] = &[
         Rule::Address,
         "Address and port of the gRPC server. There is no authentication yet: stay on loopback, or behind \
          something that asks who calls.",
-    ),
+    )
+    .at_start(),
     plain(
         "log.format",
         Rule::Free,
         "`human` for people, `json` for machines, `auto`: human on a terminal, JSON elsewhere. Logs go to \
          stderr.",
-    ),
+    )
+    .at_start(),
     plain("log.filter", Rule::Filter, "What is logged: a level, or directives like `info,socket_gateway=debug`."),
     number(
         "limits.sessions",
@@ -66,7 +70,8 @@ pub const SETTINGS: &[Setting] = &[
     number(
         "limits.name_lookups",
         "Name lookups under way at once. Each blocks a thread for as long as the system's resolver takes.",
-    ),
+    )
+    .at_start(),
     number("limits.subscribers", "Subscribers, with or without streams."),
     number("limits.streams_per_subscriber", "Streams attached to one subscriber."),
     number("limits.watchers", "Concurrent `Watch` streams."),
@@ -147,15 +152,33 @@ pub const SETTINGS: &[Setting] = &[
     .or_zero()
     .fits_the_system(),
     number("limits.listen_backlog", "Connections waiting to be accepted by one listener.").fits_the_system(),
-    number("limits.grpc_connections", "gRPC connections."),
-    number("limits.grpc_streams_per_connection", "Concurrent streams of one gRPC connection."),
-    number("limits.grpc_message_bytes", "One gRPC message to the gateway."),
+    number("limits.grpc_connections", "gRPC connections. Further ones are closed at once."),
+    number(
+        "limits.grpc_connections_per_peer",
+        "gRPC connections of one address, so that one client cannot shut all others out. Behind a proxy all come from the \
+         proxy's.",
+    ),
     number(
         "limits.grpc_handshakes",
-        "TLS handshakes of gRPC connections under way at once; the oldest is given up for another.",
+        "gRPC connections that have not sent their HTTP/2 preface, or are in a TLS handshake. When reached, the oldest of them is closed for the next one.",
     ),
-    time("limits.grpc_handshake_timeout", "How long a TLS handshake of a gRPC connection may take."),
-    time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface."),
+    number("limits.grpc_streams_per_connection", "Concurrent streams of one gRPC connection.").at_start(),
+    number(
+        "limits.grpc_pending_resets",
+        "Streams of one gRPC connection that its client has reset and the gateway has not dealt with. Beyond, the connection is \
+         ended.",
+    )
+    .at_start(),
+    number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
+    number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
+    time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included."),
+    time(
+        "limits.grpc_connection_age",
+        "A gRPC connection is told to go (GOAWAY) at this age, so that clients spread anew over several gateways. 0s: never.",
+    )
+    .or_zero()
+    .at_start(),
+    time("limits.grpc_connection_age_grace", "What is left of a gRPC connection this long after it was told to go is cut.").at_start(),
     time("limits.shutdown_timeout", "How long a graceful stop may take before everything is cut."),
 ];
 
@@ -181,6 +204,12 @@ impl Setting {
         self
     }
 
+    /// It is used once, at start.
+    const fn at_start(mut self) -> Self {
+        self.live = false;
+        self
+    }
+
     /// The system takes these as a C int.
     const fn fits_the_system(mut self) -> Self {
         if let Rule::Number { zero, .. } = self.rule {
@@ -191,7 +220,7 @@ impl Setting {
 }
 
 const fn plain(key: &'static str, rule: Rule, meaning: &'static str) -> Setting {
-    Setting { key, meaning, rule }
+    Setting { key, meaning, live: true, rule }
 }
 
 const fn number(key: &'static str, meaning: &'static str) -> Setting {

@@ -8,13 +8,17 @@ use std::{
 use tokio::{net::TcpStream, sync::watch, time::Instant};
 use tonic::Code;
 
-use super::{ConnectSpec, Gateway, TcpOptions};
+use super::{
+    ConnectSpec, Gateway, TcpOptions,
+    permission::{Destination, NoAddress},
+};
 use crate::{
     envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
     error::{Error, Reason, io_sentence},
     framing::WaitFor,
     identity::Caller,
     net::{resolve::ResolveError, tcp},
+    policy::Protocol,
     registry::{Opened, Outcome, Session},
     session::{Close, Core, Kind, OnTimeout, SessionSpec, TcpSession, TcpSpec, drive_tcp},
     subscriber::{LaneKey, Subscriber},
@@ -34,7 +38,7 @@ impl Gateway {
     /// connecting gives the dial up.
     ///
     /// # Errors
-    /// CONNECT_FAILED, SESSION_ID_CONFLICT, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    /// CONNECT_FAILED, POLICY_DENIED, SESSION_ID_CONFLICT, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub async fn connect(self: &Arc<Self>, caller: &Arc<Caller>, spec: ConnectSpec) -> Result<Connected, Error> {
         let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
         let earlier = {
@@ -80,13 +84,11 @@ impl Gateway {
     ) -> Result<(Arc<TcpSession>, watch::Receiver<Outcome>), Error> {
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
-        let permit = Arc::clone(&self.connects).try_acquire_owned().map_err(|_| {
-            Error::limit(
-                "pending_connects",
-                self.limits.pending_connects,
-                "too many connections are being made; try again",
-            )
-        })?;
+        let most = self.limits.now().pending_connects;
+        let permit = self
+            .dialling
+            .take(most)
+            .ok_or_else(|| Error::limit("pending_connects", most, "too many connections are being made; try again"))?;
         let id = spec.session_id.clone().unwrap_or_else(SessionId::random);
         let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpOutbound);
         let target = (Arc::clone(&spec.host), spec.port);
@@ -98,7 +100,7 @@ impl Gateway {
         let dial = Dial {
             gateway: Arc::clone(self),
             session: Arc::clone(&session),
-            deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.connect_timeout),
+            deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.now().connect_timeout),
         };
         let run = {
             let (failure, tell) = (Arc::clone(&failure), tell.clone());
@@ -152,7 +154,7 @@ impl Gateway {
         let changes = Arc::clone(self.registry.changes());
         let kind = if listener.is_some() { Kind::TcpInbound } else { Kind::TcpOutbound };
         let core = Core::new(id, Arc::clone(owner), kind, listener, lifecycle, &spec.session, changes);
-        Arc::new(TcpSession::new(core, target, spec, claim, Arc::clone(&self.limits)))
+        Arc::new(TcpSession::new(core, target, spec, claim, self.limits.keep()))
     }
 }
 
@@ -196,8 +198,13 @@ impl Dial {
 
     async fn connect(&self) -> Result<(TcpStream, Ends), Error> {
         let (host, port) = &self.session.target;
-        let addrs = self.gateway.resolver.resolve(host, *port, self.deadline).await.map_err(unresolved)?;
-        let receive_buffer = self.gateway.limits.socket_receive_buffer_bytes;
+        let to = Destination { protocol: Protocol::Tcp, host, port: *port, broadcast: false };
+        let reachable = self.gateway.reachable(&self.session.core.owner, to, self.deadline).await;
+        let addrs = reachable.map_err(|reason| match reason {
+            NoAddress::Unresolved(error) => unresolved(error),
+            NoAddress::Denied(error) => error,
+        })?;
+        let receive_buffer = self.gateway.limits.now().socket_receive_buffer_bytes;
         let refused = |error: io::Error| refused(host, *port, &error);
         tcp::connect(&addrs, receive_buffer, self.deadline).await.map_err(refused)
     }

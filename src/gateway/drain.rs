@@ -17,12 +17,16 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 impl Gateway {
     /// Sweeps until told to stop.
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
-        let every = SWEEP.min(self.limits.stall_timeout / 4).min(self.limits.subscriber_idle_timeout / 4);
-        let mut tick = interval(every.max(Duration::from_millis(10)));
+        let mut tick = interval(self.sweep_interval());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             self.sweep_once(Instant::now());
         }
+    }
+
+    fn sweep_interval(&self) -> Duration {
+        let limits = self.limits.now();
+        SWEEP.min(limits.stall_timeout / 4).min(limits.subscriber_idle_timeout / 4).max(Duration::from_millis(10))
     }
 
     fn sweep_once(&self, now: Instant) {

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Reason, io_sentence},
     identity::Caller,
     net::{canonical, host_text, tcp},
+    policy::Protocol,
     registry::{Opened, Session},
     session::{Close, Kind, Listener, TcpSpec, drive_tcp},
     subscriber::{LaneKey, Subscriber},
@@ -26,8 +27,21 @@ impl Gateway {
     /// Opens a listener.
     ///
     /// # Errors
-    /// SERVER_ERROR, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    /// SERVER_ERROR, POLICY_DENIED, WAIT_FOR_INVALID, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub async fn listen(self: &Arc<Self>, caller: &Arc<Caller>, spec: ListenSpec) -> Result<Arc<Listener>, Error> {
+        self.listen_on(caller, spec, None).await
+    }
+
+    /// As `listen`, on a socket that listens already where one is given.
+    ///
+    /// # Errors
+    /// As `listen`.
+    pub async fn listen_on(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        spec: ListenSpec,
+        inherited: Option<std::net::TcpListener>,
+    ) -> Result<Arc<Listener>, Error> {
         let wait_for = self.pattern(&spec.options.wait_for, spec.options.mode).await?;
         let opening = self.opening(caller, spec.request.as_ref())?;
         if let Some(Opened::Listener(id)) = opening.earlier() {
@@ -35,6 +49,7 @@ impl Gateway {
         }
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
+        self.check_bind(caller, Protocol::Tcp, spec.address)?;
         let failed = |error: std::io::Error| {
             let address = spec.address;
             Error::new(Reason::ServerError, format!("cannot listen on {address}: {}", io_sentence(&error)))
@@ -42,9 +57,12 @@ impl Gateway {
                 .with("port", address.port())
                 .with_io(&error)
         };
-        let limits = &self.limits;
-        let socket =
-            tcp::listen(spec.address, limits.socket_receive_buffer_bytes, limits.listen_backlog).map_err(failed)?;
+        let limits = self.limits.keep();
+        let socket = match inherited {
+            Some(socket) => tcp::inherit(socket),
+            None => tcp::listen(spec.address, limits.socket_receive_buffer_bytes, limits.listen_backlog),
+        };
+        let socket = socket.map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
         let id = ListenerId::random();
         let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpInbound);

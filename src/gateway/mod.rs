@@ -9,6 +9,7 @@ mod connect;
 mod drain;
 mod listen;
 mod patterns;
+mod permission;
 mod send;
 mod spec;
 mod udp;
@@ -21,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::patterns::Patterns;
@@ -42,8 +42,10 @@ use crate::{
     error::{Error, Reason},
     framing::WaitFor,
     identity::Caller,
-    limits::Limits,
-    net::resolve::Resolver,
+    limits::{Limits, LiveLimits},
+    net::{local::is_local, resolve::Resolver},
+    policy::{InForce, Policy, Profile},
+    quota::Count,
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
     subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
@@ -54,14 +56,16 @@ pub struct Gateway {
     /// This process: resumes against another fail.
     pub instance_id: String,
     /// All bounds.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<LiveLimits>,
     /// What lives.
     pub registry: Arc<Registry>,
     /// Who receives.
     pub subscribers: Subscribers,
+    /// Who may dial and bind what.
+    pub policy: InForce,
     resolver: Resolver,
     patterns: Patterns,
-    connects: Arc<Semaphore>,
+    dialling: Count,
     messages: AtomicU64,
     /// Held from looking for an earlier call with the same request id until the session or listener is entered.
     opening: Mutex<()>,
@@ -81,21 +85,32 @@ impl Opening<'_> {
 }
 
 impl Gateway {
-    /// A gateway in which nothing lives yet.
+    /// A gateway in which nothing lives yet. Its policy is the profile `dev` until it is replaced.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let limits = Arc::new(limits);
+        let resolver = Resolver::new(limits.name_lookups);
+        let limits = Arc::new(LiveLimits::new(limits));
         let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::new(Changes::new())));
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
             subscribers: Subscribers::new(Arc::clone(&limits)),
-            resolver: Resolver::new(limits.name_lookups),
-            patterns: Patterns::new(limits.pattern()),
-            connects: Arc::new(Semaphore::new(limits.pending_connects)),
+            policy: InForce::new(Policy::new(Profile::Dev, Vec::new(), Vec::new()), is_local),
+            resolver,
+            patterns: Patterns::default(),
+            dialling: Count::default(),
             messages: AtomicU64::new(0),
             opening: Mutex::new(()),
             registry,
             limits,
         })
+    }
+
+    /// Puts other bounds into force: at once for what is opened from now on and for every subscriber; sessions keep those they were
+    /// opened with.
+    pub fn limit(&self, limits: Limits) {
+        let limits = Arc::new(limits);
+        self.limits.replace(Arc::clone(&limits));
+        self.subscribers.limit(&limits);
+        self.patterns.forget();
     }
 
     /// The caller's subscriber of this name; empty stands for "default".
@@ -169,7 +184,7 @@ impl Gateway {
                 Reason::WaitForInvalid,
                 "wait_for needs line mode: open the session with mode TCP_MODE_LINE",
             )),
-            Pattern::Regex(text) => self.patterns.compile(text).await.map(Some),
+            Pattern::Regex(text) => self.patterns.compile(text, self.limits.now().pattern()).await.map(Some),
         }
     }
 
@@ -223,7 +238,7 @@ impl Gateway {
         if subscriber.is_overdue() {
             return Err(Error::limit(
                 "subscriber_events",
-                self.limits.subscriber_events,
+                self.limits.now().subscriber_events,
                 format!(
                     "the subscriber \"{}\" has too many undelivered events: attach a stream to it",
                     subscriber.name()
@@ -244,7 +259,7 @@ impl Gateway {
     }
 
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
-        Some(asked.unwrap_or(self.limits.orphan_timeout)).filter(|timeout| !timeout.is_zero())
+        Some(asked.unwrap_or(self.limits.now().orphan_timeout)).filter(|timeout| !timeout.is_zero())
     }
 }
 

@@ -13,22 +13,18 @@ use crate::{
 /// Patterns kept. At most this many times `limits.pattern_compiled_bytes` of memory, and a few times that for caches in use.
 const KEPT: usize = 256;
 
+#[derive(Default)]
 pub(super) struct Patterns {
-    limits: PatternLimits,
     kept: Mutex<HashMap<String, WaitFor>>,
 }
 
 impl Patterns {
-    pub(super) fn new(limits: PatternLimits) -> Self {
-        Self { limits, kept: Mutex::new(HashMap::new()) }
-    }
-
     /// Compiles a pattern off the async threads, or finds it compiled.
-    pub(super) async fn compile(&self, text: &str) -> Result<WaitFor, Error> {
+    pub(super) async fn compile(&self, text: &str, limits: PatternLimits) -> Result<WaitFor, Error> {
         if let Some(pattern) = self.kept().get(text) {
             return Ok(pattern.clone());
         }
-        let (owned, limits) = (text.to_owned(), self.limits);
+        let owned = text.to_owned();
         let compiled = tokio::task::spawn_blocking(move || WaitFor::compile(&owned, &limits)).await;
         let pattern = compiled
             .map_err(|_| Error::new(Reason::Internal, "compiling the pattern failed; please report it"))?
@@ -40,6 +36,11 @@ impl Patterns {
         }
         kept.insert(text.to_owned(), pattern.clone());
         Ok(pattern)
+    }
+
+    /// Lets all of them go: they were compiled under other limits.
+    pub(super) fn forget(&self) {
+        self.kept().clear();
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, WaitFor>> {

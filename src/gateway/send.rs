@@ -124,8 +124,8 @@ impl Gateway {
         }
         let spec = ExchangeSpec {
             wait_for: self.pattern(&call.wait_for, session.mode).await?,
-            deadline: Instant::now() + call.timeout.unwrap_or(self.limits.exchange_timeout),
-            settle: call.settle.unwrap_or(self.limits.settle_timeout),
+            deadline: Instant::now() + call.timeout.unwrap_or(self.limits.now().exchange_timeout),
+            settle: call.settle.unwrap_or(self.limits.now().settle_timeout),
             abort_unanswered: call.abort_unanswered,
         };
         let send = Send { items: call.items, claim: None, expected_offset: call.expected_offset };

@@ -27,7 +27,7 @@ pub enum Pattern {
 }
 
 /// How TCP sessions behave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpOptions {
     /// How inbound bytes are delivered.
     pub mode: Mode,
@@ -44,7 +44,7 @@ pub struct TcpOptions {
 }
 
 /// A connection to make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectSpec {
     /// A name or an address.
     pub host: Arc<str>,
@@ -65,7 +65,7 @@ pub struct ConnectSpec {
 }
 
 /// A listener to open.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenSpec {
     /// The address to bind.
     pub address: SocketAddr,
@@ -136,7 +136,7 @@ pub struct UnlistenSpec {
 }
 
 /// A UDP socket to bind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UdpInSpec {
     /// The address to bind.
     pub address: SocketAddr,

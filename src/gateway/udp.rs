@@ -9,13 +9,21 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{DatagramSpec, Gateway, UdpInSpec, emit_sent};
+use super::{
+    DatagramSpec, Gateway, UdpInSpec, emit_sent,
+    permission::{Destination, NoAddress},
+};
 use crate::{
     envelope::{Body, MessageId, SessionId},
     error::{Error, Reason, io_sentence},
     identity::Caller,
     limits::fixed,
-    net::{host_text, resolve::ResolveError, udp},
+    net::{
+        canonical, host_text,
+        resolve::{ResolveError, literal},
+        udp,
+    },
+    policy::Protocol,
     registry::{Opened, Session},
     session::{Core, Kind, SessionSpec, UdpSession, drive_udp},
     subscriber::LaneKey,
@@ -50,7 +58,7 @@ impl Gateway {
     /// Binds a UDP socket.
     ///
     /// # Errors
-    /// UDP_ERROR, SESSION_ID_CONFLICT, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
+    /// UDP_ERROR, POLICY_DENIED, SESSION_ID_CONFLICT, LIMIT_REACHED, SHUTTING_DOWN, REQUEST_INVALID.
     pub fn udp_in(self: &Arc<Self>, caller: &Arc<Caller>, spec: UdpInSpec) -> Result<Bound, Error> {
         let opening = self.opening(caller, spec.request.as_ref())?;
         if let Some(Opened::Udp(id)) = opening.earlier() {
@@ -58,6 +66,8 @@ impl Gateway {
         }
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
+        self.check_bind(caller, Protocol::Udp, spec.address)?;
+        spec.groups.iter().try_for_each(|group| self.check_join(caller, group.group, spec.address.port()))?;
         let failed = |error: io::Error| {
             let address = spec.address;
             Error::new(Reason::UdpError, format!("cannot bind UDP {address}: {}", io_sentence(&error)))
@@ -65,7 +75,7 @@ impl Gateway {
                 .with("port", address.port())
                 .with_io(&error)
         };
-        let buffer = self.limits.udp_receive_buffer_bytes;
+        let buffer = self.limits.now().udp_receive_buffer_bytes;
         let socket = udp::bind(spec.address, &spec.groups, spec.reuse_address, buffer).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
         let socket = Arc::new(socket);
@@ -91,15 +101,14 @@ impl Gateway {
     /// Sends one datagram.
     ///
     /// # Errors
-    /// SEND_INVALID, UDP_SEND_FAILED, SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, LIMIT_REACHED, SHUTTING_DOWN.
+    /// SEND_INVALID, UDP_SEND_FAILED, POLICY_DENIED, SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, LIMIT_REACHED, SHUTTING_DOWN.
     pub async fn udp_out(&self, caller: &Arc<Caller>, spec: &DatagramSpec) -> Result<DatagramSent, Error> {
         let session = match &spec.session_id {
             Some(id) => Some(self.udp_session(caller, id)?),
             None if self.registry.is_draining() => return Err(Error::shutting_down()),
             None => None,
         };
-        let ipv4_only = session.as_ref().is_some_and(|session| session.local.is_ipv4());
-        let to = self.destination(spec, ipv4_only).await?;
+        let to = self.destination(caller, spec, session.as_deref()).await?;
         let failed = |error: &io::Error| send_failed(error, spec, to);
         let sent_to = self.sent_to(caller, spec.emit_sent, &spec.subscriber)?;
         let bytes = match &session {
@@ -142,24 +151,52 @@ impl Gateway {
         }
     }
 
-    async fn destination(&self, spec: &DatagramSpec, ipv4_only: bool) -> Result<SocketAddr, Error> {
+    /// Where a datagram may go. What a session sent to last need not be judged again: a policy may have thousands of rules, and a
+    /// session sends thousands of datagrams to one peer.
+    async fn destination(
+        &self,
+        caller: &Arc<Caller>,
+        spec: &DatagramSpec,
+        session: Option<&UdpSession>,
+    ) -> Result<SocketAddr, Error> {
+        let ipv4_only = session.is_some_and(|session| session.local.is_ipv4());
+        // Before the policy is asked: an answer of one that was just replaced must not be kept as the new one's.
+        let epoch = self.policy.epoch();
+        let broadcast = spec.options.broadcast;
+        let given = literal(&spec.host, spec.port).ok().flatten().map(canonical);
+        if let (Some(session), Some(to)) = (session, given)
+            && session.is_permitted(epoch, caller, to, broadcast)
+        {
+            return Ok(to);
+        }
         let deadline = Instant::now() + RESOLVE_TIMEOUT;
-        let addrs = self.resolver.resolve(&spec.host, spec.port, deadline).await.map_err(|error| {
-            let reason = match error {
-                ResolveError::Malformed(_) => Reason::SendInvalid,
-                ResolveError::NotFound { .. } | ResolveError::TimedOut(_) => Reason::UdpSendFailed,
-            };
-            Error::new(reason, error.to_string()).with("host", crate::error::shortened(&spec.host))
+        let to = Destination { protocol: Protocol::Udp, host: &spec.host, port: spec.port, broadcast };
+        let addrs = self.reachable(caller, to, deadline).await.map_err(|reason| match reason {
+            NoAddress::Unresolved(error) => unresolved(&error, spec),
+            NoAddress::Denied(error) => error.with("host", crate::error::shortened(&spec.host)).with("port", spec.port),
         })?;
-        let reachable = addrs.iter().find(|addr| addr.is_ipv4() || !ipv4_only);
-        reachable.copied().ok_or_else(|| {
+        let to = addrs.iter().find(|addr| addr.is_ipv4() || !ipv4_only).copied().ok_or_else(|| {
             Error::new(
                 Reason::UdpSendFailed,
                 "the destination has only IPv6 addresses, and the session's socket is IPv4",
             )
             .with("host", &spec.host)
-        })
+        })?;
+        if let Some(session) = session
+            && given.is_some()
+        {
+            session.permit(epoch, caller, to, broadcast);
+        }
+        Ok(to)
     }
+}
+
+fn unresolved(error: &ResolveError, spec: &DatagramSpec) -> Error {
+    let reason = match error {
+        ResolveError::Malformed(_) => Reason::SendInvalid,
+        ResolveError::NotFound { .. } | ResolveError::TimedOut(_) => Reason::UdpSendFailed,
+    };
+    Error::new(reason, error.to_string()).with("host", crate::error::shortened(&spec.host))
 }
 
 fn bound(session: &UdpSession) -> Bound {

@@ -4,6 +4,7 @@
 //! membership) fail the call.
 
 pub mod descriptors;
+pub mod local;
 pub mod resolve;
 pub mod tcp;
 pub mod udp;

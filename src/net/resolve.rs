@@ -11,6 +11,8 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
+use crate::limits::fixed;
+
 /// Addresses tried per name, so that a hostile zone cannot make one connect try thousands.
 const ADDRESSES: usize = 16;
 
@@ -24,7 +26,8 @@ pub struct Resolver {
 pub enum ResolveError {
     /// It can be neither a name nor an address.
     #[error(
-        "\"{0}\" is neither a host name nor an address in its usual form (like 192.0.2.7, 2001:db8::7 or fe80::7%eth0)"
+        "\"{0}\" is neither a host name in ASCII (like db.example.com; other alphabets as xn--…) nor an address in its usual form (like \
+         192.0.2.7, 2001:db8::7 or fe80::7%eth0)"
     )]
     Malformed(String),
     /// The resolver has no answer.
@@ -91,19 +94,42 @@ pub fn literal(host: &str, port: u16) -> Result<Option<SocketAddr>, ResolveError
     }
     if let Some((address, zone)) = host.split_once('%') {
         let ip: Ipv6Addr = address.parse().map_err(|_| malformed())?;
-        let scope = match zone.parse::<u32>() {
-            Ok(index) => index,
-            Err(_) => nix::net::if_::if_nametoindex(zone).map_err(|_| malformed())?,
-        };
-        return Ok(Some(SocketAddrV6::new(ip, port, 0, scope).into()));
+        // A zone anywhere else says nothing, and the system would not look at it.
+        if !ip.is_unicast_link_local() && !ip.is_multicast() {
+            return Err(malformed());
+        }
+        return Ok(Some(SocketAddrV6::new(ip, port, 0, zone_index(zone).ok_or_else(malformed)?).into()));
     }
-    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let numeric = last.starts_with("0x") || last.starts_with("0X") || last.bytes().all(|b| b.is_ascii_digit());
-    let letters = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if numeric || !host.chars().all(letters) {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hex = last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+    let numeric = hex || last.bytes().all(|byte| byte.is_ascii_digit());
+    if numeric || !is_name(name) {
         return Err(malformed());
     }
     Ok(None)
+}
+
+/// The number of an interface, given as such or by name. Digits mean a number, and nothing but digits does.
+fn zone_index(zone: &str) -> Option<u32> {
+    if zone.bytes().all(|byte| byte.is_ascii_digit()) {
+        return zone.parse().ok();
+    }
+    nix::net::if_::if_nametoindex(zone).ok()
+}
+
+/// The longest label of a name (RFC 1035, section 2.3.4).
+const LABEL_BYTES: usize = 63;
+
+/// Whether a text, without a trailing dot, can be a host name: labels of ASCII letters, digits, hyphens and underscores. A name in
+/// another alphabet is given in its ASCII form (RFC 5891): what a resolver makes of anything else is nobody's promise, and digits and
+/// dots of other alphabets would spell addresses.
+pub fn is_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=LABEL_BYTES).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    text.len() <= fixed::HOST_BYTES && text.split('.').all(label)
 }
 
 fn interleave(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
@@ -138,16 +164,36 @@ mod tests {
 
     #[test]
     fn spellings_that_only_the_c_library_takes_for_addresses_are_refused() {
-        for host in
-            ["127.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "1.2.3.4.", "0", "a b", "a/b", "[::1]"]
-        {
+        for host in [
+            "127.1",
+            "0x7f.1",
+            "0x7f000001",
+            "2130706433",
+            "017700000001",
+            "1.2.3.4.",
+            "0",
+            "a b",
+            "a/b",
+            "[::1]",
+            "010.0.0.1",
+            "::1%1",
+            "2001:db8::1%lo",
+            "fe80::1%+1",
+            "fe80::1%",
+            "a..b",
+            ".a",
+            "a..",
+            "１.example",
+            "127。0。0。1",
+            "bücher.example",
+        ] {
             assert!(matches!(literal(host, 1), Err(ResolveError::Malformed(_))), "{host}");
         }
     }
 
     #[test]
     fn names_and_plain_addresses_are_taken() {
-        for name in ["localhost", "a.example", "a-b_c.example.", "bücher.example", "4you.example"] {
+        for name in ["localhost", "a.example", "a-b_c.example.", "xn--bcher-kva.example", "4you.example"] {
             assert!(matches!(literal(name, 1), Ok(None)), "{name}");
         }
         for address in ["192.0.2.7", "::1", "2001:db8::7", "fe80::7%1"] {

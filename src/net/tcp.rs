@@ -97,6 +97,15 @@ pub fn listen(addr: SocketAddr, receive_buffer: usize, backlog: u32) -> io::Resu
     TcpListener::from_std(socket.into())
 }
 
+/// Takes over a server socket that another process opened.
+///
+/// # Errors
+/// What the system says.
+pub fn inherit(socket: std::net::TcpListener) -> io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this room makes the sockets")]
 fn new_socket(addr: &SocketAddr, receive_buffer: usize) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(*addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;

@@ -5,20 +5,20 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
-use crate::identity::CertificateNames;
+use super::admission::Place;
+use crate::{identity::CertificateNames, limits::LiveLimits};
 
 /// The HTTP/2 connection preface (RFC 9113, section 3.4) is this long; the SETTINGS frame after it comes with it.
 const PREFACE_BYTES: usize = 24;
@@ -31,13 +31,23 @@ pub(super) struct Peer {
     pub(super) names: Option<Arc<CertificateNames>>,
 }
 
-/// A gRPC connection. Reading fails when the preface has not come in time, which ends it.
+/// A gRPC connection. Reading fails when the preface has not come in time, or the place is needed, or the connection is too old;
+/// that ends it.
 pub(super) struct Connection {
     stream: Transport,
     peer: Peer,
-    /// Until the preface is there: how much has come, and until when it must.
-    preface: Option<(usize, Pin<Box<Sleep>>)>,
-    _permit: OwnedSemaphorePermit,
+    preface: Option<Preface>,
+    /// When its age has come. hyper says GOAWAY long before.
+    end: Option<Pin<Box<Sleep>>>,
+    place: Place,
+}
+
+/// What a connection is allowed while it has not sent its preface.
+struct Preface {
+    /// How much of it has come.
+    come: usize,
+    deadline: Pin<Box<Sleep>>,
+    pushed_out: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 pub(super) enum Transport {
@@ -60,9 +70,28 @@ impl Transport {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Transport, permit: OwnedSemaphorePermit, preface_timeout: Duration) -> Self {
+    /// A connection that has until `deadline` to send its preface.
+    pub(super) fn new(stream: Transport, place: Place, deadline: Instant, limits: &LiveLimits) -> Self {
+        let limits = limits.now();
+        let preface = Preface {
+            come: 0,
+            deadline: Box::pin(sleep_until(deadline)),
+            pushed_out: Box::pin(place.pushed_out.clone().cancelled_owned()),
+        };
+        let age = (!limits.grpc_connection_age.is_zero())
+            .then(|| limits.grpc_connection_age + limits.grpc_connection_age_grace);
         let peer = stream.peer();
-        Self { stream, peer, preface: Some((0, Box::pin(sleep(preface_timeout)))), _permit: permit }
+        Self { stream, peer, preface: Some(preface), end: age.map(|age| Box::pin(sleep(age))), place }
+    }
+}
+
+impl Preface {
+    /// Ready when the connection has had its time.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pushed_out.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.deadline.as_mut().poll(cx)
     }
 }
 
@@ -82,13 +111,20 @@ impl AsyncRead for Connection {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
-        if let Some((come, deadline)) = &mut this.preface {
-            *come += buffer.filled().len() - before;
-            if *come >= PREFACE_BYTES {
+        if let Some(preface) = &mut this.preface {
+            preface.come += buffer.filled().len() - before;
+            if preface.come >= PREFACE_BYTES {
                 this.preface = None;
-            } else if deadline.as_mut().poll(cx).is_ready() {
+                this.place.handshake_done();
+            } else if preface.poll_over(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
+        }
+        if read.is_pending()
+            && let Some(end) = &mut this.end
+        {
+            ready!(end.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
     }

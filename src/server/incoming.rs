@@ -1,57 +1,59 @@
-//! gRPC connections as they come in: bounded in number, with a back-off when accepting fails, and TLS handshakes that hold up nobody.
+//! gRPC connections as they come in: admitted by number, with a back-off when accepting fails, and a deadline for the handshake.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::AbortHandle,
-    time::{sleep, timeout},
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Transport};
-use crate::{credentials::Live, limits::Limits, net};
+use super::{
+    admission::{Admission, Place},
+    connection::{Connection, Transport},
+};
+use crate::{credentials::Live, limits::LiveLimits, net};
 
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
-/// Accepts until `stop`. While as many connections as may be are open, the others wait in the kernel's queue.
+/// Accepts until `stop`, and comes to its end at `end`, which makes the server say GOAWAY.
 #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
 pub(super) fn incoming(
     listener: TcpListener,
-    limits: &Limits,
+    limits: Arc<LiveLimits>,
     credentials: Option<Arc<Live>>,
     stop: CancellationToken,
+    end: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
-    let connections = Arc::new(Semaphore::new(limits.grpc_connections));
+    let admission = Admission::new(Arc::clone(&limits));
     let (out, stream) = mpsc::channel(1);
-    let mut entrance = Entrance {
-        preface_timeout: limits.grpc_preface_timeout,
-        handshake_timeout: limits.grpc_handshake_timeout,
-        most_handshakes: limits.grpc_handshakes,
-        handshakes: VecDeque::new(),
-        out,
-        stop: stop.clone(),
-    };
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
+    let held = out.clone();
+    let entrance = Entrance { limits, out, end: end.clone() };
+    let accept = async move {
         let mut rest = SHORTEST_REST;
         loop {
-            // Never closed: the semaphore lives as long as this task.
-            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     rest = SHORTEST_REST;
+                    let place = match admission.admit(peer.ip().to_canonical()) {
+                        Ok(place) => place,
+                        Err(error) => {
+                            tracing::debug!(%peer, %error, "a gRPC connection was closed at once");
+                            continue;
+                        }
+                    };
                     net::tcp::tune(&stream);
                     // Each handshake takes the certificate that is in force as it begins.
                     let tls = credentials.as_ref().and_then(|live| live.with(|credentials| credentials.tls.clone()));
-                    match tls {
-                        Some(tls) => entrance.shake_hands(stream, tls, permit),
-                        None => entrance.let_in(Transport::Plain(stream), permit).await,
-                    }
-                    if entrance.out.is_closed() {
+                    let there = match tls {
+                        Some(tls) => entrance.shake_hands(stream, tls, place),
+                        None => entrance.let_in(Transport::Plain(stream), place).await,
+                    };
+                    if !there {
                         return;
                     }
                 }
@@ -62,49 +64,54 @@ pub(super) fn incoming(
                 }
             }
         }
-    }));
+    };
+    tokio::spawn(async move {
+        let ended = end.clone();
+        ended.run_until_cancelled(stop.run_until_cancelled_owned(accept)).await;
+        end.cancelled().await;
+        drop(held);
+    });
     ReceiverStream::new(stream)
 }
 
+#[derive(Clone)]
 struct Entrance {
-    preface_timeout: Duration,
-    handshake_timeout: Duration,
-    most_handshakes: usize,
-    /// Those under way, the oldest first.
-    handshakes: VecDeque<AbortHandle>,
+    limits: Arc<LiveLimits>,
     out: mpsc::Sender<io::Result<Connection>>,
-    stop: CancellationToken,
+    end: CancellationToken,
 }
 
 impl Entrance {
-    async fn let_in(&self, stream: Transport, permit: OwnedSemaphorePermit) {
-        // Where nobody takes connections any more, it is closed.
-        let _ = self.out.send(Ok(Connection::new(stream, permit, self.preface_timeout))).await;
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.now().grpc_preface_timeout
     }
 
-    /// Each handshake has a task of its own. Where there are too many the oldest is given up: a client that means it needs a few
-    /// milliseconds, one that does not is the oldest soon.
+    /// False where nobody takes connections any more.
+    async fn let_in(&self, stream: Transport, place: Place) -> bool {
+        self.out.send(Ok(Connection::new(stream, place, self.deadline(), &self.limits))).await.is_ok()
+    }
+
+    /// Each handshake has a task of its own, and no more time than a connection without TLS has for its preface; the oldest gives way
+    /// where there are too many.
     #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
-    fn shake_hands(&mut self, stream: TcpStream, tls: Arc<ServerConfig>, permit: OwnedSemaphorePermit) {
-        self.handshakes.retain(|handshake| !handshake.is_finished());
-        if self.handshakes.len() >= self.most_handshakes
-            && let Some(oldest) = self.handshakes.pop_front()
-        {
-            oldest.abort();
-        }
-        let (out, deadline, preface_timeout) = (self.out.clone(), self.handshake_timeout, self.preface_timeout);
+    fn shake_hands(&self, stream: TcpStream, tls: Arc<ServerConfig>, place: Place) -> bool {
+        let (this, deadline) = (self.clone(), self.deadline());
+        let peer = stream.peer_addr().ok();
         let handshake = async move {
-            let peer = stream.peer_addr().ok();
-            match timeout(deadline, TlsAcceptor::from(tls).accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    let _ =
-                        out.send(Ok(Connection::new(Transport::Tls(Box::new(stream)), permit, preface_timeout))).await;
+            let pushed_out = place.pushed_out.clone();
+            let handshake = timeout_at(deadline, TlsAcceptor::from(tls).accept(stream));
+            match pushed_out.run_until_cancelled(handshake).await {
+                Some(Ok(Ok(stream))) => {
+                    let connection = Connection::new(Transport::Tls(Box::new(stream)), place, deadline, &this.limits);
+                    // Where nobody takes connections any more it is closed.
+                    let _ = this.out.send(Ok(connection)).await;
                 }
-                Ok(Err(error)) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!(?peer, "a TLS handshake took too long"),
+                Some(Ok(Err(error))) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
+                Some(Err(_)) => tracing::debug!(?peer, "a TLS handshake took too long"),
+                None => tracing::debug!(?peer, "a TLS handshake gave way to others"),
             }
         };
-        let handshake = tokio::spawn(self.stop.clone().run_until_cancelled_owned(handshake));
-        self.handshakes.push_back(handshake.abort_handle());
+        tokio::spawn(self.end.clone().run_until_cancelled_owned(handshake));
+        !self.out.is_closed()
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     claims::{ClaimMove, DataClaim},
     envelope::{Body, CloseReason, Envelope},
     error::{Error, Reason, io_sentence},
+    identity::Caller,
     net::udp::{Received, SendOptions, send, try_receive},
 };
 
@@ -46,10 +47,19 @@ pub struct UdpSession {
     utf8: bool,
     socket: Mutex<Option<Arc<UdpSocket>>>,
     sending: Mutex<()>,
+    permitted: Mutex<Option<Permitted>>,
     claim: Mutex<DataClaim>,
     received: AtomicU64,
     sent: AtomicU64,
     dropped: AtomicU64,
+}
+
+/// Where the policy let somebody send last.
+struct Permitted {
+    epoch: u64,
+    caller: Arc<Caller>,
+    to: SocketAddr,
+    broadcast: bool,
 }
 
 impl UdpSession {
@@ -69,6 +79,7 @@ impl UdpSession {
             utf8,
             socket: Mutex::new(Some(socket)),
             sending: Mutex::default(),
+            permitted: Mutex::default(),
             claim: Mutex::new(claim),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -87,6 +98,19 @@ impl UdpSession {
     /// Datagrams received, sent and dropped.
     pub fn datagrams(&self) -> (u64, u64, u64) {
         (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed), self.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Whether this caller's last datagram went to this address, under the policy of this epoch.
+    pub fn is_permitted(&self, epoch: u64, caller: &Arc<Caller>, to: SocketAddr, broadcast: bool) -> bool {
+        self.permitted().as_ref().is_some_and(|last| {
+            (last.epoch, last.to, last.broadcast) == (epoch, to, broadcast)
+                && (Arc::ptr_eq(&last.caller, caller) || last.caller == *caller)
+        })
+    }
+
+    /// Keeps a destination that the policy of this epoch allows this caller.
+    pub fn permit(&self, epoch: u64, caller: &Arc<Caller>, to: SocketAddr, broadcast: bool) {
+        *self.permitted() = Some(Permitted { epoch, caller: Arc::clone(caller), to, broadcast });
     }
 
     /// Sends one datagram from this socket.
@@ -148,6 +172,10 @@ impl UdpSession {
 
     fn socket(&self) -> MutexGuard<'_, Option<Arc<UdpSocket>>> {
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn permitted(&self) -> MutexGuard<'_, Option<Permitted>> {
+        self.permitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn claim(&self) -> MutexGuard<'_, DataClaim> {

@@ -97,6 +97,12 @@ impl Backlog {
         }
     }
 
+    /// Puts it under other limits; sessions that wait for credit look again.
+    pub(super) fn limit(&mut self, limits: &Arc<Limits>) {
+        self.limits = Arc::clone(limits);
+        self.lanes.limit(limits);
+    }
+
     pub(super) fn open_lane(&mut self, key: LaneKey) -> usize {
         self.lanes.open(key)
     }

@@ -73,6 +73,11 @@ impl Lanes {
         }
     }
 
+    pub(super) fn limit(&mut self, limits: &Arc<Limits>) {
+        self.limits = Arc::clone(limits);
+        self.signal_paused();
+    }
+
     pub(super) fn open(&mut self, key: LaneKey) -> usize {
         if let Some(&index) = self.by_key.get(&key) {
             self.slab[index].1.handles += 1;

@@ -12,7 +12,7 @@ use super::Subscriber;
 use crate::{
     error::Error,
     identity::{Caller, Scoped},
-    limits::Limits,
+    limits::{Limits, LiveLimits},
 };
 
 /// By namespace and name.
@@ -21,7 +21,7 @@ type Table = HashMap<Scoped<Arc<str>>, Entry, RandomState>;
 /// All subscribers. One comes into being when it is first named, and is removed (with what nobody fetched) when no stream,
 /// session or listener has used it for `limits.subscriber_idle_timeout`.
 pub struct Subscribers {
-    limits: Arc<Limits>,
+    limits: Arc<LiveLimits>,
     table: Mutex<Table>,
 }
 
@@ -33,7 +33,7 @@ struct Entry {
 
 impl Subscribers {
     /// An empty table.
-    pub fn new(limits: Arc<Limits>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>) -> Self {
         Self { limits, table: Mutex::default() }
     }
 
@@ -46,14 +46,15 @@ impl Subscribers {
         if let Some(entry) = table.get(&(&*caller.namespace, name)) {
             return Ok((Arc::clone(&entry.subscriber), false));
         }
-        if table.len() >= self.limits.subscribers {
+        let limits = self.limits.keep();
+        if table.len() >= limits.subscribers {
             return Err(Error::limit(
                 "subscribers",
-                self.limits.subscribers,
-                format!("there are {} subscribers already; use an existing name", self.limits.subscribers),
+                limits.subscribers,
+                format!("there are {} subscribers already; use an existing name", limits.subscribers),
             ));
         }
-        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &self.limits));
+        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits));
         table.insert(subscriber.scoped_name(), Entry { subscriber: Arc::clone(&subscriber), idle_since: None });
         Ok((subscriber, true))
     }
@@ -73,9 +74,17 @@ impl Subscribers {
         self.len() == 0
     }
 
+    /// Puts all of them under other limits.
+    pub fn limit(&self, limits: &Arc<Limits>) {
+        for subscriber in self.all() {
+            subscriber.lock().limit(limits);
+        }
+    }
+
     /// Removes those that nothing uses any more; returns them.
     pub fn sweep(&self, now: Instant) -> Vec<Arc<Subscriber>> {
         let mut removed = Vec::new();
+        let most_idle = self.limits.now().subscriber_idle_timeout;
         self.lock().retain(|_, entry| {
             // Lanes and streams hold the subscriber, and nobody can take hold of it while the table is locked.
             if Arc::strong_count(&entry.subscriber) > 1 {
@@ -83,7 +92,7 @@ impl Subscribers {
                 return true;
             }
             let since = *entry.idle_since.get_or_insert(now);
-            let keep = now.duration_since(since) < self.limits.subscriber_idle_timeout;
+            let keep = now.duration_since(since) < most_idle;
             if !keep {
                 removed.push(Arc::clone(&entry.subscriber));
             }

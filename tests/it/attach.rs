@@ -366,7 +366,7 @@ async fn without_acks_an_acknowledged_stream_stops_its_session_and_the_acks_of_o
     for id in ["a", "b"] {
         sockets.tcp_connect(named(id, flood.addr)).await.expect("connects");
     }
-    let share = gateway.gateway.limits.session_backlog_bytes as u64;
+    let share = gateway.gateway.limits.now().session_backlog_bytes as u64;
     let sessions = gateway.sessions().await;
     let paused = |count: u32| {
         let sessions = sessions.clone();

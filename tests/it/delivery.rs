@@ -82,7 +82,7 @@ async fn a_flood_to_a_subscriber_that_does_not_read_blocks_its_peer_and_then_arr
     .await;
     let received = look(&mut sessions, &session).await.bytes_received;
     let held = look_at_subscriber(&mut sessions, "default").await.expect("exists");
-    let share = gateway.gateway.limits.session_backlog_bytes as u64;
+    let share = gateway.gateway.limits.now().session_backlog_bytes as u64;
     assert!(received <= share && held.backlog_bytes <= share + 256, "{received} read, {} held", held.backlog_bytes);
     assert_eq!(held.paused_sessions, 1);
     // The kernel holds a few megabytes; the rest waits at the peer for as long as nobody reads.
@@ -574,7 +574,7 @@ async fn a_flood_of_empty_lines_stays_within_bounds_and_arrives_whole() {
     })
     .await;
     let held = look_at_subscriber(&mut sessions, "default").await.expect("exists");
-    let share = gateway.gateway.limits.session_backlog_bytes as u64;
+    let share = gateway.gateway.limits.now().session_backlog_bytes as u64;
     assert!(held.backlog_bytes <= share + 1024, "{} bytes held", held.backlog_bytes);
     let mut stream = gateway.subscribe("").await;
     for at in 0..LINES as u64 {

@@ -153,7 +153,7 @@ async fn what_is_declared_is_opened_for_its_subscriber() {
     let file = "[[tcp_listen]]\nsubscriber = \"a\"\nhost = \"127.0.0.1\"\nport = 0\n\
                 [[udp_in]]\nsubscriber = \"b\"\nhost = \"127.0.0.1\"\nport = 0\nsession_id = \"u\"\n";
     let (gateway, config) = gateway(file);
-    open(&gateway, &config.declarations).await.expect("free ports");
+    open(&gateway, &config.declarations, |_| None).await.expect("free ports");
     let listeners = gateway.registry.listeners();
     let of: Vec<_> = listeners.iter().map(|one| one.lane().subscriber().name().to_string()).collect();
     assert_eq!(of, ["a"]);

@@ -1,0 +1,60 @@
+//! Reload: the whole configuration is read again. Where anything in it is wrong nothing changes; otherwise everything that can change
+//! while the gateway runs changes together, and what needs a restart is named.
+
+use std::{ffi::OsString, sync::Arc};
+
+use super::logging::Logs;
+use crate::{
+    config::{Config, Flags},
+    gateway::Gateway,
+};
+
+/// Where the configuration came from, and what of it is in force.
+pub(super) struct Reload {
+    flags: Flags,
+    environment: Vec<(OsString, OsString)>,
+    started: Config,
+    in_force: Config,
+}
+
+impl Reload {
+    pub(super) fn new(flags: Flags, environment: Vec<(OsString, OsString)>, started: &Config) -> Self {
+        Self { flags, environment, started: started.clone(), in_force: started.clone() }
+    }
+
+    /// Reads the configuration again and puts it into force.
+    pub(super) fn reload(&mut self, gateway: &Arc<Gateway>, logs: &Logs) {
+        let config = match Config::load(&self.flags, &self.environment) {
+            Ok(config) => config,
+            Err(faults) => {
+                for fault in faults.iter() {
+                    tracing::error!(origin = %fault.origin, "reload refused: {fault}");
+                }
+                let faults = faults.iter().count();
+                tracing::error!(
+                    faults,
+                    "reload refused: nothing has changed; correct the configuration and send SIGHUP again"
+                );
+                return;
+            }
+        };
+        self.apply(config, gateway, logs);
+    }
+
+    /// Nothing in here can fail.
+    fn apply(&mut self, config: Config, gateway: &Arc<Gateway>, logs: &Logs) {
+        let restart = config.restart_differences(&self.started);
+        let config = config.as_started(&self.started);
+        let differences = config.live_differences(&self.in_force);
+        logs.apply(&config.log);
+        gateway.limit(config.limits.clone());
+        for difference in &differences {
+            tracing::info!(setting = difference.key, from = %difference.from, to = %difference.to, "reload: changed");
+        }
+        for difference in &restart {
+            tracing::warn!("reload: needs a restart, and is as it was: {difference}");
+        }
+        self.in_force = config;
+        tracing::info!(changed = differences.len(), needs_restart = restart.len(), "reloaded");
+    }
+}
