@@ -6,6 +6,7 @@ use std::{ffi::OsString, sync::Arc};
 use super::logging::Logs;
 use crate::{
     config::{Config, Flags},
+    credentials::Live,
     gateway::Gateway,
 };
 
@@ -23,7 +24,7 @@ impl Reload {
     }
 
     /// Reads the configuration again and puts it into force.
-    pub(super) fn reload(&mut self, gateway: &Arc<Gateway>, logs: &Logs) {
+    pub(super) fn reload(&mut self, gateway: &Arc<Gateway>, credentials: &Arc<Live>, logs: &Logs) {
         let config = match Config::load(&self.flags, &self.environment) {
             Ok(config) => config,
             Err(faults) => {
@@ -38,7 +39,17 @@ impl Reload {
                 return;
             }
         };
-        self.apply(config, gateway, logs);
+        match credentials.prepare(config.sources()) {
+            Ok(swap) => {
+                self.apply(config, gateway, logs);
+                swap();
+            }
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("reload refused: nothing has changed: {}", problem.message);
+                }
+            }
+        }
     }
 
     /// Nothing in here can fail.

@@ -24,6 +24,7 @@ impl Layers {
     pub(super) fn give_text(&mut self, setting: &'static Setting, text: &str, origin: Origin) {
         let value = match (setting.rule, text.parse::<i64>()) {
             (Rule::Number { .. }, Ok(number)) => Value::Integer(number),
+            (Rule::Flag, _) if text == "true" || text == "false" => Value::Boolean(text == "true"),
             _ => Value::String(text.to_owned()),
         };
         self.give(setting, value, origin);
@@ -104,6 +105,10 @@ fn unfit(rule: Rule, value: &Value, reason: &str) -> String {
             other => format!("{other} is no whole number"),
         },
         Rule::Time { .. } => format!("{value} is no time with its unit, like \"10s\" or \"5min\""),
+        Rule::AddressOrOff => {
+            format!("{value} is neither \"off\" nor an address with its port, like \"127.0.0.1:9464\"")
+        }
+        Rule::Flag => format!("{value} is neither true nor false"),
         Rule::Address => format!("{value} is no address with its port, like \"127.0.0.1:50051\" or \"[::1]:50051\""),
         Rule::Free | Rule::Filter => reason.to_owned(),
     }

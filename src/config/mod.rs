@@ -8,9 +8,12 @@ mod clashes;
 mod declarations;
 mod differences;
 mod document;
+mod exposure;
 mod fault;
 mod fields;
+mod identity;
 mod layers;
+mod off;
 mod open;
 mod settings;
 mod sources;
@@ -28,7 +31,9 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     declarations::{Declarations, Declared},
     differences::Difference,
+    exposure::{HealthConfig, IdentityConfig, InsecureConfig, TlsConfig},
     fault::{Fault, Faults, Origin},
+    identity::Identities,
     open::open,
     settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
     sources::{FILE_VARIABLE, Flags, environment},
@@ -44,6 +49,17 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// TLS of the gRPC port.
+    pub tls: TlsConfig,
+    /// How callers are asked who they are.
+    pub identity: IdentityConfig,
+    /// A port of its own for health.
+    pub health: HealthConfig,
+    /// What nobody should need.
+    pub insecure: InsecureConfig,
+    /// Who may call.
+    #[serde(skip)]
+    pub identities: Identities,
     /// All bounds.
     pub limits: Limits,
     /// What is opened at start.
@@ -78,6 +94,11 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
+            tls: TlsConfig::default(),
+            identity: IdentityConfig::default(),
+            health: HealthConfig::default(),
+            insecure: InsecureConfig::default(),
+            identities: Identities::default(),
             limits: Limits::default(),
             declarations: Declarations::default(),
         }
@@ -124,7 +145,9 @@ impl Config {
         let mut config = layers.settle(&mut faults);
         if let Some((document, table)) = &table {
             config.declarations = declarations::read(document, table, &config.limits, &mut faults);
+            config.identities = identity::read(document, table, &mut faults);
         }
+        exposure::check(&config, &layers, &mut faults);
         clashes::check(&config, layers.origin("listen"), &mut faults);
         // What is found on a broken line is a consequence of it.
         let consequences = faults.split_off(broken.len());

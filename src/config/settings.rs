@@ -36,6 +36,10 @@ pub(super) enum Rule {
     Free,
     /// An address with its port.
     Address,
+    /// An address with its port, or "off".
+    AddressOrOff,
+    /// True or false.
+    Flag,
     /// Directives for what is logged.
     Filter,
     /// A count or a size.
@@ -49,8 +53,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "listen",
         Rule::Address,
-        "Address and port of the gRPC server. There is no authentication yet: stay on loopback, or behind \
-         something that asks who calls.",
+        "Address and port of the gRPC server. While nobody is asked who they are it must be one of loopback.",
     )
     .at_start(),
     plain(
@@ -61,6 +64,40 @@ pub const SETTINGS: &[Setting] = &[
     )
     .at_start(),
     plain("log.filter", Rule::Filter, "What is logged: a level, or directives like `info,socket_gateway=debug`."),
+    plain("tls.certificate", Rule::Free, "File of the gRPC port's certificate chain in PEM. With it and `tls.key` the port speaks TLS."),
+    plain("tls.key", Rule::Free, "File of its private key in PEM."),
+    plain("tls.client_ca", Rule::Free, "File of the authorities in PEM that client certificates are checked against."),
+    plain(
+        "tls.client_auth",
+        Rule::Free,
+        "Whether clients show a certificate: `off`, `optional` or `required`. Who they are then is said by `[[identity.certificates]]`.",
+    ),
+    plain("identity.health_open", Rule::Flag, "Whether health is told without credentials, as probes have none.").at_start(),
+    plain("identity.reflection_open", Rule::Flag, "Whether reflection is answered without credentials.").at_start(),
+    time(
+        "identity.poll_interval",
+        "How often it is looked whether certificates, keys and JWK sets have changed. 0s: only on SIGHUP.",
+    )
+    .or_zero()
+    .at_start(),
+    plain(
+        "health.listen",
+        Rule::AddressOrOff,
+        "Address and port where health alone is told, in plaintext and without credentials, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "insecure.allow_anyone_to_open_sockets",
+        Rule::Flag,
+        "Lets the gRPC port be reached from other machines while nobody is asked who they are. Whoever reaches it can open sockets.",
+    )
+    .at_start(),
+    plain(
+        "insecure.allow_tokens_in_the_clear",
+        Rule::Flag,
+        "Lets tokens come from other machines without TLS, for where something before the gateway speaks it.",
+    )
+    .at_start(),
     number(
         "limits.sessions",
         "Live sessions (TCP connections and UDP sockets). Each costs a file descriptor and about 3 KiB.",

@@ -14,6 +14,7 @@ use super::{
     declarations::KINDS,
     document::{Document, kind, whole_number},
     fault::{Fault, Origin, did_you_mean},
+    identity::LISTS,
     layers::Layers,
     settings::{ENVIRONMENT_PREFIX, SETTINGS, setting},
 };
@@ -52,7 +53,8 @@ pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut L
 fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-        if prefix.is_empty() && KINDS.contains(&key.as_str()) {
+        let listed = LISTS.contains(&key.as_str());
+        if listed || prefix.is_empty() && KINDS.contains(&key.as_str()) {
             continue;
         }
         let origin = document.origin(&name.span());
@@ -73,7 +75,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
                 other => format!("{key}: must be a table, [{key}], not {}", kind(other)),
             }
         } else {
-            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS);
+            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS).chain(LISTS);
             format!("{key}: no such setting{}", did_you_mean(&key, known))
         };
         faults.push(Fault { origin, message });
@@ -81,7 +83,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 2] = ["log", "limits"];
+const GROUPS: [&str; 6] = ["health", "identity", "insecure", "limits", "log", "tls"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)

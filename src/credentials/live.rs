@@ -1,6 +1,6 @@
 //! The credentials in force, and their replacement while the gateway runs.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
@@ -83,7 +83,7 @@ impl Live {
 
     /// Looks for changed files every so often, and loads them. Files that are no good (half written, a key without its certificate)
     /// leave in force what is there, and are looked at again when they change.
-    pub async fn watch_files(self: Arc<Self>, every: Duration) {
+    pub async fn watch_files(self: Arc<Self>, every: Duration) -> Infallible {
         let mut refused = None;
         loop {
             sleep(every).await;

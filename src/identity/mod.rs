@@ -11,6 +11,8 @@ mod jwt_crypto;
 mod scoped;
 mod tokens;
 
+pub use jsonwebtoken::Algorithm;
+
 pub use self::{
     authenticator::{Authenticator, Verified},
     caller::{Caller, EVERY_NAMESPACE, Role, Sight, is_namespace},
