@@ -15,10 +15,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     changes::{Change, Changes},
-    envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
+    envelope::{Body, CloseReason, Ends, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     identity::Scoped,
     limits::LiveLimits,
+    metrics::{Door, Metrics, Traffic},
     session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
 };
 
@@ -38,6 +39,16 @@ impl Session {
             Self::Tcp(session) => &session.core,
             Self::Udp(session) => &session.core,
         }
+    }
+
+    /// What it moved so far.
+    pub fn traffic(&self) -> Traffic {
+        let core = self.core();
+        let (datagrams_received, datagrams_sent, _) = match self {
+            Self::Tcp(_) => (0, 0, 0),
+            Self::Udp(session) => session.datagrams(),
+        };
+        Traffic { bytes_received: core.received(), bytes_sent: core.sent(), datagrams_received, datagrams_sent }
     }
 }
 
@@ -78,6 +89,7 @@ struct Tables {
 pub struct Registry {
     limits: Arc<LiveLimits>,
     changes: Arc<Changes>,
+    metrics: Arc<Metrics>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
     background: TaskTracker,
@@ -86,10 +98,11 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>, metrics: Arc<Metrics>) -> Self {
         Self {
             limits,
             changes,
+            metrics,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
             background: TaskTracker::new(),
@@ -150,6 +163,7 @@ impl Registry {
         tables.sessions.insert(id.clone(), (session.clone(), request_id));
         session.core().emit(first);
         drop(tables);
+        self.metrics.sessions.opened(session.core().kind);
         self.changes.publish(|| Change::SessionAdded(id));
         // Ends the session in Drop, so that not even a panic in its task leaves it behind.
         let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error };
@@ -190,11 +204,13 @@ impl Registry {
         tables.listeners.insert(listener.scoped_id(), (Arc::clone(listener), request_id));
         listener.emit(Body::Listening { local: listener.local, groups: Arc::new([]) });
         drop(tables);
+        self.metrics.sessions.listeners_opened.increment();
         self.changes.publish(|| Change::ListenerAdded(listener.scoped_id()));
         let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener) };
         let listener = Arc::clone(listener);
         self.tasks.spawn(async move {
-            accept_loop(listener, socket, may_accept, accepted).await;
+            let failed = || end.registry.metrics.doors.accept_failed(Door::Listener);
+            accept_loop(listener, socket, may_accept, accepted, failed).await;
             drop(end);
         });
         Ok(())
@@ -233,6 +249,18 @@ impl Registry {
     /// All sessions of every namespace, in no order.
     pub fn sessions(&self) -> Vec<Session> {
         self.read().sessions.values().map(|(session, _)| session.clone()).collect()
+    }
+
+    /// All sessions, in no order, and what all there ever were have moved, by kind. Both are of the same moment: a session that ends
+    /// is either among them or in what the ended ones have moved.
+    pub fn sessions_and_traffic(&self) -> (Vec<Session>, [Traffic; Kind::ALL.len()]) {
+        let tables = self.read();
+        let mut traffic = Kind::ALL.map(|kind| self.metrics.sessions.ended_traffic(kind));
+        let sessions = tables.sessions.values().map(|(session, _)| {
+            traffic[session.core().kind as usize] += session.traffic();
+            session.clone()
+        });
+        (sessions.collect(), traffic)
     }
 
     /// All listeners of every namespace, in no order.
@@ -324,6 +352,8 @@ impl Drop for EndSession {
         if let Some((_, Some(request))) = tables.sessions.remove(&(namespace, core.id.as_str())) {
             tables.requests.remove(&(namespace, request.as_str()));
         }
+        // Under the lock: see `sessions_and_traffic`.
+        self.registry.metrics.sessions.ended(core.kind, self.reason, &self.session.traffic());
         drop(tables);
         self.registry.changes.publish(|| Change::SessionRemoved(core.scoped_id()));
         core.emit_last(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });

@@ -5,6 +5,7 @@
 
 mod admission;
 mod authentication;
+mod calls;
 mod connection;
 mod incoming;
 #[cfg(test)]
@@ -18,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter};
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
-use tower::layer::util::{Identity, Stack};
+use tower_layer::{Identity, Stack};
 
 use self::{
     authentication::{Authentication, Open},
+    calls::CountCalls,
     incoming::incoming,
 };
 use crate::{
@@ -56,8 +58,10 @@ const ERROR_RESETS: usize = 256;
 const HEALTH_CONNECTIONS: usize = 16;
 const HEALTH_BACKLOG: u32 = 16;
 
-/// Final words to clients whose streams have ended.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// Final words to clients whose streams have ended: they are still on their way to a client that reads slowly.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// What clients that still have streams get beyond the deadline.
+const SHORTEST_GOODBYE: Duration = Duration::from_millis(500);
 
 /// A server that is bound and knows its address.
 pub struct Server {
@@ -144,13 +148,15 @@ impl Server {
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
         let accepting_ends = if self.inherited { stop.clone() } else { streams_ended.clone() };
-        let limits = Arc::clone(&self.gateway.limits);
+        let (limits, metrics) = (&self.gateway.limits, &self.gateway.metrics);
         let credentials = self.doors.credentials.clone();
-        let incoming = incoming(self.listener, limits, credentials, accepting_ends, streams_ended.clone());
+        let come_in = |listener, limits: &Arc<LiveLimits>, credentials, stop| {
+            incoming(listener, (Arc::clone(limits), Arc::clone(metrics)), credentials, stop, streams_ended.clone())
+        };
+        let incoming = come_in(self.listener, limits, credentials, accepting_ends);
         let probes = self.health.map(|listener| {
-            let limits = Limits { grpc_connections: HEALTH_CONNECTIONS, ..self.gateway.limits.keep().as_ref().clone() };
-            let limits = Arc::new(LiveLimits::new(limits));
-            let probes = incoming::incoming(listener, limits, None, streams_ended.clone(), streams_ended.clone());
+            let few = Limits { grpc_connections: HEALTH_CONNECTIONS, ..limits.keep().as_ref().clone() };
+            let probes = come_in(listener, &Arc::new(LiveLimits::new(few)), None, streams_ended.clone());
             tokio::spawn(health_alone.serve_with_incoming_shutdown(probes, streams_ended.clone().cancelled_owned()))
         });
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
@@ -164,16 +170,26 @@ impl Server {
             ended = &mut server => Some(ended),
         };
         if result.is_none() {
-            let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
             let draining = async {
+                let delay = self.gateway.limits.now().drain_delay;
+                tokio::time::sleep(delay).await;
+                let deadline = Instant::now() + self.gateway.limits.now().shutdown_timeout;
                 self.gateway.drain(deadline).await;
                 streams_ended.cancel();
-                // A client that takes nothing more must not hold the process.
-                let patience = deadline.max(Instant::now() + GOODBYE);
-                tokio::time::timeout_at(patience, &mut server).await
+                // A client that takes nothing more must not hold the process, nor one that is silent.
+                let patience = deadline.max(Instant::now() + SHORTEST_GOODBYE);
+                let silent = async {
+                    self.gateway.streams_gone().await;
+                    tokio::time::sleep(GOODBYE).await;
+                };
+                tokio::select! {
+                    _ = &mut server => {}
+                    () = tokio::time::sleep_until(patience) => {}
+                    () = silent => {}
+                }
             };
             if kill.run_until_cancelled(draining).await.is_none() {
                 self.gateway.registry.start_draining();
@@ -193,8 +209,11 @@ impl Server {
     }
 }
 
-/// The services behind the layer that asks who calls, and health alone.
-fn router(gateway: &Arc<Gateway>, doors: &Doors) -> (HealthReporter, Router<Stack<Authentication, Identity>>, Router) {
+/// The layers around the services, the outermost last.
+type Layers = Stack<Authentication, Stack<CountCalls, Identity>>;
+
+/// The services behind the layers that count calls and ask who calls, and health alone.
+fn router(gateway: &Arc<Gateway>, doors: &Doors) -> (HealthReporter, Router<Layers>, Router) {
     let limits = &gateway.limits.keep();
     let asked = doors.credentials.clone().filter(|live| live.has_identity());
     let callers = if asked.is_some() { Callers::identified() } else { Callers::local() };
@@ -216,6 +235,7 @@ fn router(gateway: &Arc<Gateway>, doors: &Doors) -> (HealthReporter, Router<Stac
         .max_decoding_message_size(limits.grpc_message_bytes);
     let health_alone = builder(limits).add_service(health_service.clone());
     let router = builder(limits)
+        .layer(CountCalls::new(&gateway.metrics))
         .layer(Authentication::new(asked, open))
         .add_service(sockets)
         .add_service(sessions)

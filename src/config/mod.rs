@@ -49,6 +49,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// The admin server.
+    pub admin: AdminConfig,
     /// TLS of the gRPC port.
     pub tls: TlsConfig,
     /// How callers are asked who they are.
@@ -65,6 +67,15 @@ pub struct Config {
     /// What is opened at start.
     #[serde(skip)]
     pub declarations: Declarations,
+}
+
+/// The admin server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where it listens; None: there is none.
+    #[serde(with = "off")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What is logged, and how.
@@ -94,6 +105,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
+            admin: AdminConfig::default(),
             tls: TlsConfig::default(),
             identity: IdentityConfig::default(),
             health: HealthConfig::default(),

@@ -64,6 +64,13 @@ pub const SETTINGS: &[Setting] = &[
     )
     .at_start(),
     plain("log.filter", Rule::Filter, "What is logged: a level, or directives like `info,socket_gateway=debug`."),
+    plain(
+        "admin.listen",
+        Rule::AddressOrOff,
+        "Address and port of the admin server (HTTP: `/metrics`, `/healthz`, `/readyz`), or `off`. It asks for no \
+         credential: let only the platform reach it.",
+    )
+    .at_start(),
     plain("tls.certificate", Rule::Free, "File of the gRPC port's certificate chain in PEM. With it and `tls.key` the port speaks TLS."),
     plain("tls.key", Rule::Free, "File of its private key in PEM."),
     plain("tls.client_ca", Rule::Free, "File of the authorities in PEM that client certificates are checked against."),
@@ -209,6 +216,11 @@ pub const SETTINGS: &[Setting] = &[
     number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
     time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included."),
+    number("limits.admin_connections", "Connections to the admin port."),
+    time(
+        "limits.admin_header_timeout",
+        "How long a request to the admin port may take to send its headers; an idle connection ends after it as well.",
+    ),
     time(
         "limits.grpc_connection_age",
         "A gRPC connection is told to go (GOAWAY) at this age, so that clients spread anew over several gateways. 0s: never.",
@@ -216,7 +228,16 @@ pub const SETTINGS: &[Setting] = &[
     .or_zero()
     .at_start(),
     time("limits.grpc_connection_age_grace", "What is left of a gRPC connection this long after it was told to go is cut.").at_start(),
-    time("limits.shutdown_timeout", "How long a graceful stop may take before everything is cut."),
+    time(
+        "limits.drain_delay",
+        "How long after SIGTERM the gateway goes on as before, with health saying NOT_SERVING, so that whatever sends clients \
+         here can stop doing so. 0s: not at all.",
+    )
+    .or_zero(),
+    time(
+        "limits.shutdown_timeout",
+        "How long a graceful stop may take, after the delay, before everything is cut.",
+    ),
 ];
 
 impl Setting {

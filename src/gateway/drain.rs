@@ -11,6 +11,9 @@ use crate::{changes::Change, error::Error};
 /// How often stalled streams and idle subscribers are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How often is looked for streams that are left.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How long sessions that are cut have to go, and streams to take their last envelopes.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
@@ -33,12 +36,25 @@ impl Gateway {
         for subscriber in self.subscribers.all() {
             let ended = subscriber.end_stalled(now);
             if ended > 0 {
+                self.metrics.delivery.streams_stalled.add(ended as u64);
                 tracing::warn!(subscriber = %subscriber.name(), ended, "streams ended: they read nothing while the backlog was full");
             }
         }
         for subscriber in self.subscribers.sweep(now) {
             tracing::debug!(subscriber = %subscriber.name(), "idle subscriber removed");
             self.registry.changes().publish(|| Change::SubscriberRemoved(subscriber.scoped_name()));
+        }
+    }
+
+    /// Waits until no stream is attached and no call runs a task.
+    pub async fn streams_gone(&self) {
+        let mut look = interval(LOOK);
+        loop {
+            look.tick().await;
+            let attached = self.subscribers.all().iter().any(|subscriber| subscriber.view().streams > 0);
+            if !attached && self.registry.tasks() == 0 {
+                return;
+            }
         }
     }
 

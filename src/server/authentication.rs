@@ -14,7 +14,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
+use tower_layer::Layer;
+use tower_service::Service;
 
 use super::{connection::Peer, watched::WatchedBody};
 use crate::{

@@ -18,7 +18,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
 use super::admission::Place;
-use crate::{identity::CertificateNames, limits::LiveLimits};
+use crate::{identity::CertificateNames, limits::LiveLimits, metrics::Metrics};
 
 /// The HTTP/2 connection preface (RFC 9113, section 3.4) is this long; the SETTINGS frame after it comes with it.
 const PREFACE_BYTES: usize = 24;
@@ -40,6 +40,13 @@ pub(super) struct Connection {
     /// When its age has come. hyper says GOAWAY long before.
     end: Option<Pin<Box<Sleep>>>,
     place: Place,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.doors.grpc_open.leave();
+    }
 }
 
 /// What a connection is allowed while it has not sent its preface.
@@ -71,7 +78,15 @@ impl Transport {
 
 impl Connection {
     /// A connection that has until `deadline` to send its preface.
-    pub(super) fn new(stream: Transport, place: Place, deadline: Instant, limits: &LiveLimits) -> Self {
+    pub(super) fn new(
+        stream: Transport,
+        place: Place,
+        deadline: Instant,
+        limits: &LiveLimits,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        metrics.doors.grpc_accepted.increment();
+        metrics.doors.grpc_open.enter();
         let limits = limits.now();
         let preface = Preface {
             come: 0,
@@ -81,7 +96,8 @@ impl Connection {
         let age = (!limits.grpc_connection_age.is_zero())
             .then(|| limits.grpc_connection_age + limits.grpc_connection_age_grace);
         let peer = stream.peer();
-        Self { stream, peer, preface: Some(preface), end: age.map(|age| Box::pin(sleep(age))), place }
+        let end = age.map(|age| Box::pin(sleep(age)));
+        Self { stream, peer, preface: Some(preface), end, place, metrics: Arc::clone(metrics) }
     }
 }
 

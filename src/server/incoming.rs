@@ -15,7 +15,12 @@ use super::{
     admission::{Admission, Place},
     connection::{Connection, Transport},
 };
-use crate::{credentials::Live, limits::LiveLimits, net};
+use crate::{
+    credentials::Live,
+    limits::LiveLimits,
+    metrics::{Door, Metrics},
+    net,
+};
 
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -24,7 +29,7 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
 pub(super) fn incoming(
     listener: TcpListener,
-    limits: Arc<LiveLimits>,
+    (limits, metrics): (Arc<LiveLimits>, Arc<Metrics>),
     credentials: Option<Arc<Live>>,
     stop: CancellationToken,
     end: CancellationToken,
@@ -32,7 +37,7 @@ pub(super) fn incoming(
     let admission = Admission::new(Arc::clone(&limits));
     let (out, stream) = mpsc::channel(1);
     let held = out.clone();
-    let entrance = Entrance { limits, out, end: end.clone() };
+    let entrance = Entrance { limits, metrics: Arc::clone(&metrics), out, end: end.clone() };
     let accept = async move {
         let mut rest = SHORTEST_REST;
         loop {
@@ -58,6 +63,7 @@ pub(super) fn incoming(
                     }
                 }
                 Err(error) => {
+                    metrics.doors.accept_failed(Door::Grpc);
                     tracing::warn!(%error, ?rest, "accepting a gRPC connection failed; resting");
                     sleep(rest).await;
                     rest = (rest * 2).min(LONGEST_REST);
@@ -77,6 +83,7 @@ pub(super) fn incoming(
 #[derive(Clone)]
 struct Entrance {
     limits: Arc<LiveLimits>,
+    metrics: Arc<Metrics>,
     out: mpsc::Sender<io::Result<Connection>>,
     end: CancellationToken,
 }
@@ -88,7 +95,7 @@ impl Entrance {
 
     /// False where nobody takes connections any more.
     async fn let_in(&self, stream: Transport, place: Place) -> bool {
-        self.out.send(Ok(Connection::new(stream, place, self.deadline(), &self.limits))).await.is_ok()
+        self.out.send(Ok(Connection::new(stream, place, self.deadline(), &self.limits, &self.metrics))).await.is_ok()
     }
 
     /// Each handshake has a task of its own, and no more time than a connection without TLS has for its preface; the oldest gives way
@@ -102,7 +109,8 @@ impl Entrance {
             let handshake = timeout_at(deadline, TlsAcceptor::from(tls).accept(stream));
             match pushed_out.run_until_cancelled(handshake).await {
                 Some(Ok(Ok(stream))) => {
-                    let connection = Connection::new(Transport::Tls(Box::new(stream)), place, deadline, &this.limits);
+                    let connection =
+                        Connection::new(Transport::Tls(Box::new(stream)), place, deadline, &this.limits, &this.metrics);
                     // Where nobody takes connections any more it is closed.
                     let _ = this.out.send(Ok(connection)).await;
                 }

@@ -12,50 +12,11 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     changes::{Change, Changes},
-    envelope::{Body, CloseReason, Envelope, ListenerId, SessionId},
+    envelope::{Body, CloseReason, Envelope, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     identity::{Caller, Scoped},
     subscriber::Lane,
 };
-
-/// What kind of socket a session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Dialled.
-    TcpOutbound,
-    /// Accepted.
-    TcpInbound,
-    /// A UDP socket.
-    Udp,
-}
-
-/// Where a session is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// The connection is being made.
-    Connecting,
-    /// The connection is open.
-    Connected,
-    /// The peer has ended its direction.
-    HalfClosed,
-    /// A close is under way.
-    Disconnecting,
-    /// A UDP socket is bound.
-    Listening,
-}
-
-impl State {
-    /// A name for messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Connected => "connected",
-            Self::HalfClosed => "half-closed",
-            Self::Disconnecting => "disconnecting",
-            Self::Listening => "listening",
-        }
-    }
-}
 
 /// What happens after the inactivity event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ mod turn;
 mod udp;
 
 pub use self::{
-    core::{Attending, Close, Core, Kind, OnTimeout, SessionSpec, State},
+    core::{Attending, Close, Core, OnTimeout, SessionSpec},
     driver::{drive as drive_tcp, exchange, send, send_later},
     exchange::{Answer, End, ExchangeSpec},
     listener::{Listener, accept_loop},
@@ -25,3 +25,4 @@ pub use self::{
     tcp::{Mode, TcpSession, TcpSpec},
     udp::{UdpSession, drive as drive_udp},
 };
+pub use crate::envelope::{Kind, State};

@@ -15,7 +15,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use tokio::{io::Interest, net::TcpStream, time::Instant};
 
 use super::{
-    core::{Core, SessionSpec, State},
+    core::{Core, SessionSpec},
     exchange::Collector,
     inbound::Inbound,
     outbound::{Outbound, Pumped},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     claims::{ClaimMove, DataClaim},
-    envelope::{CloseReason, Ends},
+    envelope::{CloseReason, Ends, State},
     error::Error,
     framing::{LineFramer, LineTooLong, WaitFor},
     limits::Limits,

@@ -17,10 +17,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::core::{Close, Core, Due, OnTimeout, State};
+use super::core::{Close, Core, Due, OnTimeout};
 use crate::{
     claims::{ClaimMove, DataClaim},
-    envelope::{Body, CloseReason, Envelope},
+    envelope::{Body, CloseReason, Envelope, State},
     error::{Error, Reason, io_sentence},
     identity::Caller,
     net::udp::{Received, SendOptions, send, try_receive},

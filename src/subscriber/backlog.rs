@@ -9,6 +9,7 @@ use std::{
     collections::VecDeque,
     sync::Arc,
     task::{Context, Waker},
+    time::SystemTime,
 };
 
 use slab::Slab;
@@ -25,6 +26,7 @@ use crate::{
     envelope::Envelope,
     error::{Error, Reason, Violation},
     limits::Limits,
+    metrics::Metrics,
 };
 
 /// Where a broken stream stopped.
@@ -86,9 +88,9 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(limits: Arc<Limits>, now: Instant) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>, now: Instant) -> Self {
         Self {
-            lanes: Lanes::new(Arc::clone(&limits)),
+            lanes: Lanes::new(Arc::clone(&limits), metrics),
             limits,
             log: Log::new(),
             streams: Slab::new(),
@@ -365,6 +367,10 @@ impl Backlog {
         (ended, wakes)
     }
 
+    pub(super) fn oldest(&self) -> Option<SystemTime> {
+        self.lanes.oldest().into_iter().chain(self.log.oldest().map(|envelope| envelope.time)).min()
+    }
+
     /// What must be nothing when everything is delivered and closed: lanes, bytes, envelopes, events, reports, paused.
     #[cfg(test)]
     pub(super) fn counters(&self) -> [usize; 6] {
@@ -377,7 +383,8 @@ impl Backlog {
             name,
             epoch,
             next_sequence: self.log.next_sequence(),
-            streams: self.streams.len(),
+            // One that was ended is there until its client has read that it was.
+            streams: self.streams.iter().filter(|(_, stream)| stream.is_live()).count(),
             backlog_bytes: self.lanes.bytes,
             backlog_envelopes: self.lanes.outstanding,
             paused_sessions: self.lanes.paused,

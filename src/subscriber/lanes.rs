@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::SystemTime,
 };
 
 use slab::Slab;
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     envelope::{Envelope, ListenerId, SessionId},
     limits::Limits,
+    metrics::Metrics,
 };
 
 /// What one lane may deliver before the next one's turn, in cost bytes.
@@ -37,6 +39,7 @@ pub(super) struct Popped {
 /// All lanes of a backlog.
 pub(super) struct Lanes {
     limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
     slab: Slab<(LaneKey, LaneState)>,
     by_key: HashMap<LaneKey, usize>,
     ready: VecDeque<usize>,
@@ -56,9 +59,10 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(limits: Arc<Limits>) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
         Self {
             limits,
+            metrics,
             slab: Slab::new(),
             by_key: HashMap::new(),
             ready: VecDeque::new(),
@@ -185,8 +189,7 @@ impl Lanes {
             dropped += 1;
             let Some((_, oldest)) = pop(&mut lane.data) else {
                 lane.missing_data += 1;
-                self.dropped += dropped;
-                return dropped;
+                return self.note_dropped(dropped);
             };
             match lane.data.front_mut() {
                 Some((_, next)) => next.dropped_before += 1 + oldest.dropped_before,
@@ -194,9 +197,16 @@ impl Lanes {
             }
             self.release(index, Class::Data, oldest.cost());
         }
-        self.dropped += dropped;
         self.push(index, Class::Data, envelope);
-        dropped
+        self.note_dropped(dropped)
+    }
+
+    fn note_dropped(&mut self, datagrams: u64) -> u64 {
+        if datagrams > 0 {
+            self.dropped += datagrams;
+            self.metrics.delivery.dropped_by_backlog.add(datagrams);
+        }
+        datagrams
     }
 
     /// Takes back the data that has not left the lane.
@@ -216,12 +226,14 @@ impl Lanes {
         } else {
             self.slab[index].1.missing_reports += 1;
             self.dropped += 1;
+            self.metrics.delivery.reports_dropped.increment();
         }
     }
 
     pub(super) fn count_dropped(&mut self, index: usize, datagrams: u64) {
         self.slab[index].1.missing_data += datagrams;
         self.dropped += datagrams;
+        self.metrics.delivery.dropped_by_kernel.add(datagrams);
     }
 
     /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again
@@ -238,6 +250,9 @@ impl Lanes {
         };
         let was_paused = if room > 0 { lane.paused.take() } else { lane.paused.replace(Arc::clone(notify)) }.is_some();
         self.paused = self.paused + usize::from(room == 0) - usize::from(was_paused);
+        if room == 0 && !was_paused {
+            self.metrics.delivery.read_pauses.increment();
+        }
         room
     }
 
@@ -321,6 +336,17 @@ impl Lanes {
                 }
             }
         }
+    }
+
+    /// When the oldest envelope that waits in a lane or for its ack was emitted.
+    pub(super) fn oldest(&self) -> Option<SystemTime> {
+        let of_lane = |lane: &LaneState| {
+            let event = lane.events.front().map(|(.., envelope)| envelope.time);
+            let data = lane.data.front().map(|(_, envelope)| envelope.time);
+            let unacked = lane.unacked.front().map(|(.., envelope)| envelope.time);
+            event.into_iter().chain(data).chain(unacked).min()
+        };
+        self.slab.iter().filter_map(|(_, (_, lane))| of_lane(lane)).min()
     }
 
     /// Keeps an envelope that was handed out until it is acked.

@@ -23,6 +23,7 @@ mod tests;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
+    time::SystemTime,
 };
 
 use tokio::time::Instant;
@@ -40,6 +41,7 @@ use crate::{
     error::Error,
     identity::{Caller, Scoped},
     limits::Limits,
+    metrics::Metrics,
 };
 
 /// The name that stands for an empty one.
@@ -77,12 +79,12 @@ pub struct SubscriberView {
 }
 
 impl Subscriber {
-    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>) -> Self {
+    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>, metrics: &Arc<Metrics>) -> Self {
         Self {
             name,
             owner,
             epoch: Uuid::new_v4().simple().to_string().into(),
-            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Instant::now())),
+            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Arc::clone(metrics), Instant::now())),
         }
     }
 
@@ -144,6 +146,11 @@ impl Subscriber {
     pub fn view(&self) -> SubscriberView {
         let (name, epoch) = (Arc::clone(&self.name), Arc::clone(&self.epoch));
         self.lock().view(name, epoch)
+    }
+
+    /// When its oldest envelope that is undelivered or unacked was emitted.
+    pub fn oldest(&self) -> Option<SystemTime> {
+        self.lock().oldest()
     }
 
     // A panic under this lock is a bug of ours in one call; the backlog's counters are adjusted together after the fallible part,

@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     identity::{Caller, Scoped},
     limits::{Limits, LiveLimits},
+    metrics::Metrics,
 };
 
 /// By namespace and name.
@@ -22,6 +23,7 @@ type Table = HashMap<Scoped<Arc<str>>, Entry, RandomState>;
 /// session or listener has used it for `limits.subscriber_idle_timeout`.
 pub struct Subscribers {
     limits: Arc<LiveLimits>,
+    metrics: Arc<Metrics>,
     table: Mutex<Table>,
 }
 
@@ -33,8 +35,8 @@ struct Entry {
 
 impl Subscribers {
     /// An empty table.
-    pub fn new(limits: Arc<LiveLimits>) -> Self {
-        Self { limits, table: Mutex::default() }
+    pub fn new(limits: Arc<LiveLimits>, metrics: Arc<Metrics>) -> Self {
+        Self { limits, metrics, table: Mutex::default() }
     }
 
     /// The subscriber of this name in the caller's namespace, made where there is none. The flag tells whether it is new.
@@ -54,7 +56,7 @@ impl Subscribers {
                 format!("there are {} subscribers already; use an existing name", limits.subscribers),
             ));
         }
-        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits));
+        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits, &self.metrics));
         table.insert(subscriber.scoped_name(), Entry { subscriber: Arc::clone(&subscriber), idle_since: None });
         Ok((subscriber, true))
     }

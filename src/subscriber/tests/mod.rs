@@ -55,7 +55,7 @@ fn backlog() -> Backlog {
 }
 
 fn backlog_with(limits: Limits) -> Backlog {
-    Backlog::new(Arc::new(limits), Instant::now())
+    Backlog::new(Arc::new(limits), Arc::default(), Instant::now())
 }
 
 fn session(name: &str) -> LaneKey {
