@@ -123,6 +123,9 @@ impl Server {
     pub fn with_doors(mut self, doors: Doors) -> io::Result<Self> {
         self.health = doors.health_listen.map(|address| net::tcp::listen(address, 0, HEALTH_BACKLOG)).transpose()?;
         self.doors = doors;
+        if let Some(health) = self.health_addr() {
+            self.gateway.policy.add_own_port(health.port());
+        }
         Ok(self)
     }
 

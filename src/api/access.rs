@@ -34,6 +34,7 @@ const METHODS: &[(&str, &str, Access)] = &[
     (SESSIONS, "ListSubscribers", Access::Look),
     (SESSIONS, "Watch", Access::Look),
     (SESSIONS, "ClaimData", Access::Act),
+    (SESSIONS, "Tap", Access::Operate),
     ("grpc.health.v1.Health", "Check", Access::Look),
     ("grpc.health.v1.Health", "List", Access::Look),
     ("grpc.health.v1.Health", "Watch", Access::Look),

@@ -12,6 +12,7 @@ mod parse_udp;
 pub mod proto;
 mod render;
 mod session_service;
+mod tap;
 mod watch;
 
 pub use self::{
@@ -22,4 +23,5 @@ pub use self::{
     parse::{connect_spec, listen_spec},
     parse_udp::udp_in_spec,
     session_service::SessionsService,
+    tap::TapStream,
 };

@@ -7,6 +7,7 @@ use super::logging::Logs;
 use crate::{
     config::{Config, Flags},
     credentials::Live,
+    error::io_sentence,
     gateway::Gateway,
 };
 
@@ -39,17 +40,28 @@ impl Reload {
                 return;
             }
         };
-        match credentials.prepare(config.sources()) {
-            Ok(swap) => {
-                self.apply(config, gateway, logs);
-                swap();
-            }
+        // Everything that can fail comes first.
+        let swap = match credentials.prepare(config.sources()) {
+            Ok(swap) => swap,
             Err(problems) => {
                 for problem in problems {
                     tracing::error!("reload refused: nothing has changed: {}", problem.message);
                 }
+                return;
             }
-        }
+        };
+        // Whoever moved the file away wants a new one; where that fails, the old one goes on and nothing else changes.
+        let reopen = match gateway.audit.prepare_reopen() {
+            Ok(reopen) => reopen,
+            Err(error) => {
+                let error = io_sentence(&error);
+                tracing::error!(error, "reload refused: the audit log cannot be opened anew; nothing has changed");
+                return;
+            }
+        };
+        reopen();
+        swap();
+        self.apply(config, gateway, logs);
     }
 
     /// Nothing in here can fail.
@@ -59,6 +71,12 @@ impl Reload {
         let differences = config.live_differences(&self.in_force);
         logs.apply(&config.log);
         gateway.limit(config.limits.clone());
+        let policy = config.policy();
+        if policy != self.in_force.policy() {
+            gateway.policy.replace(Arc::new(policy));
+            let (dial, bind) = (config.rules.dial.len(), config.rules.bind.len());
+            tracing::info!(dial, bind, "reload: the policy is replaced; what is open stays open");
+        }
         for difference in &differences {
             tracing::info!(setting = difference.key, from = %difference.from, to = %difference.to, "reload: changed");
         }

@@ -15,6 +15,7 @@ mod identity;
 mod layers;
 mod off;
 mod open;
+mod policy;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -35,11 +36,12 @@ pub use self::{
     fault::{Fault, Faults, Origin},
     identity::Identities,
     open::open,
+    policy::{PolicyConfig, ProfileChoice, Rules},
     settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::limits::Limits;
+use crate::{audit::Target, limits::Limits};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -51,6 +53,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The admin server.
     pub admin: AdminConfig,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// TLS of the gRPC port.
     pub tls: TlsConfig,
     /// How callers are asked who they are.
@@ -64,6 +68,11 @@ pub struct Config {
     pub identities: Identities,
     /// All bounds.
     pub limits: Limits,
+    /// Which profile follows the policy's rules.
+    pub policy: PolicyConfig,
+    /// The policy's rules.
+    #[serde(skip)]
+    pub rules: Rules,
     /// What is opened at start.
     #[serde(skip)]
     pub declarations: Declarations,
@@ -76,6 +85,15 @@ pub struct AdminConfig {
     /// Where it listens; None: there is none.
     #[serde(with = "off")]
     pub listen: Option<SocketAddr>,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Where it goes; None: there is none.
+    #[serde(with = "off")]
+    pub file: Option<Target>,
 }
 
 /// What is logged, and how.
@@ -106,12 +124,15 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
             admin: AdminConfig::default(),
+            audit: AuditConfig::default(),
             tls: TlsConfig::default(),
             identity: IdentityConfig::default(),
             health: HealthConfig::default(),
             insecure: InsecureConfig::default(),
             identities: Identities::default(),
             limits: Limits::default(),
+            policy: PolicyConfig::default(),
+            rules: Rules::default(),
             declarations: Declarations::default(),
         }
     }
@@ -158,8 +179,10 @@ impl Config {
         if let Some((document, table)) = &table {
             config.declarations = declarations::read(document, table, &config.limits, &mut faults);
             config.identities = identity::read(document, table, &mut faults);
+            config.rules = policy::read(document, table, &mut faults);
         }
         exposure::check(&config, &layers, &mut faults);
+        policy::check_declared(&config, &mut faults);
         clashes::check(&config, layers.origin("listen"), &mut faults);
         // What is found on a broken line is a consequence of it.
         let consequences = faults.split_off(broken.len());

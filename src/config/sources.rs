@@ -14,8 +14,9 @@ use super::{
     declarations::KINDS,
     document::{Document, kind, whole_number},
     fault::{Fault, Origin, did_you_mean},
-    identity::LISTS,
+    identity,
     layers::Layers,
+    policy,
     settings::{ENVIRONMENT_PREFIX, SETTINGS, setting},
 };
 
@@ -48,7 +49,7 @@ pub(super) fn file(flags: &Flags, environment: &[(OsString, OsString)]) -> Optio
     flags.file.clone().or_else(|| variable().map(|(_, value)| value.into()))
 }
 
-/// Settings of a file. Declarations are left to `declarations`.
+/// Settings of a file. Declarations are left to `declarations`, rules to `policy`.
 pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     give_table(document, "", table, layers, faults);
 }
@@ -56,7 +57,7 @@ pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut L
 fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-        let listed = LISTS.contains(&key.as_str());
+        let listed = identity::LISTS.contains(&key.as_str()) || policy::LISTS.contains(&key.as_str());
         if listed || prefix.is_empty() && KINDS.contains(&key.as_str()) {
             continue;
         }
@@ -78,7 +79,13 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
                 other => format!("{key}: must be a table, [{key}], not {}", kind(other)),
             }
         } else {
-            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS).chain(LISTS);
+            let known = SETTINGS
+                .iter()
+                .map(|setting| setting.key)
+                .chain(GROUPS)
+                .chain(KINDS)
+                .chain(identity::LISTS)
+                .chain(policy::LISTS);
             format!("{key}: no such setting{}", did_you_mean(&key, known))
         };
         faults.push(Fault { origin, message });
@@ -86,7 +93,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 7] = ["admin", "health", "identity", "insecure", "limits", "log", "tls"];
+const GROUPS: [&str; 9] = ["admin", "audit", "health", "identity", "insecure", "limits", "log", "policy", "tls"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)
