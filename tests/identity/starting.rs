@@ -207,7 +207,9 @@ fn what_is_declared_needs_an_owner_where_callers_have_namespaces() {
     let said = refused(&["--config", &file(folder.path(), &declared(""))]);
     assert!(said.contains(":1: tcp_listen.namespace: is required"), "{said}");
     let path = file(folder.path(), &declared("namespace = \"a\"\n"));
-    Running::start(&["--config", &path, "--listen", "127.0.0.1:0"]).address();
+    // Where callers have identities the profile is one that keeps off loopback.
+    let flags = ["--config", &path, "--listen", "127.0.0.1:0", "--set", "policy.profile=dev"];
+    Running::start(&flags).address();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +219,8 @@ async fn a_fresh_token_lets_in_with_the_table_that_is_printed_with_it() {
     let token = printed.lines().find_map(|line| line.strip_prefix("# sgw_")).expect("the token is shown");
     let token = format!("{TOKEN_PREFIX}{token}");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut gateway = Running::start(&["--config", &file(folder.path(), &printed), "--listen", "127.0.0.1:0"]);
+    let path = file(folder.path(), &printed);
+    let mut gateway = Running::start(&["--config", &path, "--listen", "127.0.0.1:0", "--set", "policy.profile=dev"]);
     let address = gateway.address();
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("an address");
     let channel = within(channel.connect()).await.expect("connects");
