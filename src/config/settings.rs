@@ -40,6 +40,10 @@ pub(super) enum Rule {
     AddressOrOff,
     /// True or false.
     Flag,
+    /// A URL with scheme and host, or "off".
+    UrlOrOff,
+    /// From 0 to 1.
+    Ratio,
     /// Directives for what is logged.
     Filter,
     /// A count or a size.
@@ -67,8 +71,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "policy.profile",
         Rule::Free,
-        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` while callers \
-         need not say who they are, `internet` else. See docs/policy.md.",
+        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` on \
+         loopback while callers need not say who they are, `internet` else. See docs/policy.md.",
     ),
     plain(
         "admin.listen",
@@ -81,6 +85,19 @@ pub const SETTINGS: &[Setting] = &[
         "audit.file",
         Rule::Free,
         "Where the audit log goes: a file that is appended to (and opened anew on SIGHUP), a named pipe, `stderr`, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "tracing.otlp_endpoint",
+        Rule::UrlOrOff,
+        "Where traces go: the URL of an OTLP receiver over gRPC, like `http://127.0.0.1:4317`, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "tracing.sample_ratio",
+        Rule::Ratio,
+        "The share of traces that begin here which are sampled, 0 to 1. Those that callers began (`traceparent`) are sampled as \
+         the callers say.",
     )
     .at_start(),
     plain("tls.certificate", Rule::Free, "File of the gRPC port's certificate chain in PEM. With it and `tls.key` the port speaks TLS."),

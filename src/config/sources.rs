@@ -93,7 +93,8 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 9] = ["admin", "audit", "health", "identity", "insecure", "limits", "log", "policy", "tls"];
+const GROUPS: [&str; 10] =
+    ["admin", "audit", "health", "identity", "insecure", "limits", "log", "policy", "tls", "tracing"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)
