@@ -1,5 +1,6 @@
 //! The gRPC face: messages to specs, results to messages, and methods of a few lines.
 
+mod access;
 mod answers;
 mod attach;
 mod callers;
@@ -18,6 +19,7 @@ mod tap;
 mod watch;
 
 pub use self::{
+    access::Access,
     attach::AttachStream,
     callers::Callers,
     down::{AttachMessage, Down, SubscribeMessage},
