@@ -119,6 +119,21 @@ async def test_opening_closing_and_using_in_the_wrong_order(process: GatewayProc
         await gateway.connect(HOST, far["silent"])
 
 
+async def test_what_was_read_is_not_delivered_again_to_the_next_object_of_the_name(
+    process: GatewayProcess, far: FarEnd
+) -> None:
+    name = "handed-on"
+    async with Gateway(process.address, subscriber=name, keep_sessions=True) as first:
+        session_id = (await first.connect(HOST, far["answers"], mode="line")).id
+    for number in range(10):
+        async with Gateway(process.address, subscriber=name, keep_sessions=True) as again:
+            session = await again.session(session_id)
+            await session.send(f"{number}")
+            assert await session.readline(30) == f"re: {number}"
+    async with Gateway(process.address, subscriber=name) as last:
+        await (await last.session(session_id)).close()
+
+
 async def test_nothing_is_left_unread_when_all_have_ended(gateway: Gateway, far: FarEnd) -> None:
     for _ in range(20):
         session = await gateway.connect(HOST, far["closer"])
