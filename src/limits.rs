@@ -261,6 +261,8 @@ pub mod fixed {
     pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(600);
     /// The longest inactivity or orphan timeout.
     pub const SESSION_TIMEOUT: Duration = Duration::from_secs(86_400);
+    /// The longest a graceful close may take where its caller asks for a time.
+    pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3600);
     /// The shortest heartbeat interval.
     pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
     /// The longest page of a list.

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check` and `settings`.
+//! The command line: `serve`, `check`, `settings`, `completion`, and the commands that use a gateway (`commands`).
 //!
 //! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else.
 
@@ -15,10 +15,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::{activation::Inherited, reload::Reload};
-use crate::config::{self, Config, Faults, Flags};
+use crate::{
+    commands,
+    config::{self, Config, Faults, Flags},
+};
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -33,8 +37,11 @@ struct Arguments {
     serve: ServeArguments,
 }
 
-const AFTER_HELP: &str = "Without a command: serve. Settings come from the file, the environment (SOCKET_GATEWAY_*) \
-                          and flags; later ones win.";
+const AFTER_HELP: &str = "Without a command: serve. Its settings come from the file, the environment (SOCKET_GATEWAY_*) \
+                          and flags; later ones win. The other commands use a gateway: --gateway or SOCKET_GATEWAY_TARGET \
+                          names it.\n\nExit codes: 0 all went well, 1 failed, 64 wrong command line, configuration or \
+                          request, 66 no such session or listener, 69 the gateway cannot be reached, 75 no answer in time, \
+                          77 not permitted, 130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -47,6 +54,13 @@ enum Command {
     },
     /// Print all settings as a table in Markdown
     Settings,
+    /// Print a script that completes this command line in a shell
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+    #[command(flatten)]
+    Use(commands::Command),
 }
 
 #[derive(Args)]
@@ -76,6 +90,8 @@ pub enum Failure {
     Configuration(Faults),
     /// The file that was to be checked is wrong.
     Check(Faults),
+    /// A command that uses a gateway did not do all it was asked to.
+    Use(commands::End),
     /// Something failed while starting or running.
     Runtime(anyhow::Error),
 }
@@ -91,6 +107,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Settings) => print(&config::markdown()),
+        Some(Command::Completion { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "socket-gateway", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Some(Command::Use(command)) => command.run().map_err(Failure::Use),
     }
 }
 
@@ -156,6 +178,7 @@ impl Failure {
                 let _ = writeln!(io::stderr(), "{faults}");
                 ExitCode::FAILURE
             }
+            Self::Use(end) => end.tell(),
             Self::Runtime(error) => {
                 let _ = writeln!(io::stderr(), "socket-gateway: {error:#}");
                 ExitCode::FAILURE

@@ -175,10 +175,10 @@ impl Gateway {
                 core.while_alive(|| lane.push_report(envelope));
             }
         }
-        core.request_close(match spec.abort {
-            true => Close::Abort(CloseReason::Abort),
-            false => Close::Graceful(CloseReason::ByRequest),
-        });
+        match spec.abort {
+            true => core.request_close(Close::Abort(CloseReason::Abort)),
+            false => core.request_close_within(Close::Graceful(CloseReason::ByRequest), spec.close_timeout),
+        }
         Ok(())
     }
 }

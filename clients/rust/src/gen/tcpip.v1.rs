@@ -846,6 +846,10 @@ pub struct TcpDisconnectRequest {
     /// The namespace of the session and the subscriber. Empty: the caller's own. Only operators may name another's.
     #[prost(string, tag = "4")]
     pub namespace: ::prost::alloc::string::String,
+    /// How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+    /// the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+    #[prost(message, optional, tag = "5")]
+    pub close_timeout: ::core::option::Option<::prost_types::Duration>,
 }
 /// TcpDisconnectResponse says that the session is closing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
