@@ -4,6 +4,8 @@
 //! when its socket, its claims and its id are free again. Ids, the limits on their number and the request ids that guard against
 //! opening twice share one short lock.
 
+mod ending;
+
 use std::{
     hash::RandomState,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -13,7 +15,9 @@ use hashbrown::HashMap;
 use tokio::{net::TcpStream, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::ending::{EndListener, EndSession};
 use crate::{
+    audit::Audit,
     changes::{Change, Changes},
     envelope::{Body, CloseReason, Ends, Kind, ListenerId, SessionId},
     error::{Error, Reason},
@@ -90,6 +94,7 @@ pub struct Registry {
     limits: Arc<LiveLimits>,
     changes: Arc<Changes>,
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
     background: TaskTracker,
@@ -98,11 +103,12 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>, metrics: Arc<Metrics>, audit: Arc<Audit>) -> Self {
         Self {
             limits,
             changes,
             metrics,
+            audit,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
             background: TaskTracker::new(),
@@ -335,54 +341,5 @@ impl Registry {
 
     fn write(&self) -> RwLockWriteGuard<'_, Tables> {
         self.tables.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct EndSession {
-    registry: Arc<Registry>,
-    session: Session,
-    reason: CloseReason,
-}
-
-impl Drop for EndSession {
-    fn drop(&mut self) {
-        let core = self.session.core();
-        let mut tables = self.registry.write();
-        let namespace = &*core.owner.namespace;
-        if let Some((_, Some(request))) = tables.sessions.remove(&(namespace, core.id.as_str())) {
-            tables.requests.remove(&(namespace, request.as_str()));
-        }
-        // Under the lock: see `sessions_and_traffic`.
-        self.registry.metrics.sessions.ended(core.kind, self.reason, &self.session.traffic());
-        drop(tables);
-        self.registry.changes.publish(|| Change::SessionRemoved(core.scoped_id()));
-        core.emit_last(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });
-        tracing::debug!(
-            session = %core.id,
-            identity = %core.owner.identity,
-            namespace = %core.owner.namespace,
-            reason = self.reason.as_str(),
-            received = core.received(),
-            sent = core.sent(),
-            "session ended"
-        );
-    }
-}
-
-struct EndListener {
-    registry: Arc<Registry>,
-    listener: Arc<Listener>,
-}
-
-impl Drop for EndListener {
-    fn drop(&mut self) {
-        let mut tables = self.registry.write();
-        let namespace = &*self.listener.owner.namespace;
-        if let Some((_, Some(request))) = tables.listeners.remove(&(namespace, self.listener.id.as_str())) {
-            tables.requests.remove(&(namespace, request.as_str()));
-        }
-        drop(tables);
-        self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.scoped_id()));
-        self.listener.close();
     }
 }

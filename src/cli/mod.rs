@@ -1,8 +1,9 @@
 //! The command line: `serve`, `check`, `settings`, `completion`, and the commands that use a gateway (`commands`).
 //!
-//! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else.
+//! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else; `check` has more.
 
 mod activation;
+mod check;
 mod logging;
 mod reload;
 mod serve;
@@ -11,14 +12,14 @@ mod signals;
 use std::{
     ffi::OsString,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use self::{activation::Inherited, reload::Reload};
+use self::{activation::Inherited, check::CheckArguments, reload::Reload};
 use crate::{
     commands,
     config::{self, Config, Faults, Flags},
@@ -26,6 +27,8 @@ use crate::{
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
+/// EX_NOHOST.
+const NO_HOST: u8 = 68;
 
 /// Raw TCP and UDP sockets for any program, in any language, through gRPC.
 #[derive(Parser)]
@@ -47,11 +50,8 @@ const AFTER_HELP: &str = "Without a command: serve. Its settings come from the f
 enum Command {
     /// Run the gateway (what happens without a command as well)
     Serve(ServeArguments),
-    /// Check a configuration file as a whole, without opening anything
-    Check {
-        /// The file to check; environment and flags play no part
-        file: PathBuf,
-    },
+    /// Check a configuration file as a whole, or ask its policy what may be dialled and bound; nothing is opened
+    Check(Box<CheckArguments>),
     /// Print all settings as a table in Markdown
     Settings,
     /// Print a script that completes this command line in a shell
@@ -92,6 +92,10 @@ pub enum Failure {
     Check(Faults),
     /// A command that uses a gateway did not do all it was asked to.
     Use(commands::End),
+    /// The policy denies what was asked for, as was told.
+    Denied,
+    /// The name that was asked for has no address.
+    NoHost(String),
     /// Something failed while starting or running.
     Runtime(anyhow::Error),
 }
@@ -105,7 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
     match arguments.command {
         None => serve(arguments.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
-        Some(Command::Check { file }) => check(&file),
+        Some(Command::Check(arguments)) => check::run(*arguments),
         Some(Command::Settings) => print(&config::markdown()),
         Some(Command::Completion { shell }) => {
             let mut script = Vec::new();
@@ -123,21 +127,6 @@ fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let logs = logging::start(&config.log);
     let reload = Reload::new(flags, environment, &config);
     serve::run(&config, reload, inherited, &logs).map_err(Failure::Runtime)
-}
-
-fn check(file: &Path) -> Result<(), Failure> {
-    let declared = Config::of_file(file).map_err(Failure::Check)?.declarations;
-    print(&format!(
-        "{}: ok: {}, {}, {}\n",
-        file.display(),
-        count(declared.tcp_listen.len(), "listener"),
-        count(declared.udp_in.len(), "UDP socket"),
-        count(declared.tcp_connect.len(), "connection"),
-    ))
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A reader that has seen enough and went away is no failure.
@@ -179,6 +168,11 @@ impl Failure {
                 ExitCode::FAILURE
             }
             Self::Use(end) => end.tell(),
+            Self::Denied => ExitCode::FAILURE,
+            Self::NoHost(reason) => {
+                let _ = writeln!(io::stderr(), "socket-gateway: {reason}");
+                ExitCode::from(NO_HOST)
+            }
             Self::Runtime(error) => {
                 let _ = writeln!(io::stderr(), "socket-gateway: {error:#}");
                 ExitCode::FAILURE

@@ -94,7 +94,8 @@ pub(crate) struct Close {
 
 /// Words as items, or standard input as one.
 fn payload(words: Vec<String>) -> Result<Vec<PayloadItem>, End> {
-    let items = if words.is_empty() { vec![Item::Bytes(input()?.into())] } else { words.into_iter().map(Item::Text).collect() };
+    let items =
+        if words.is_empty() { vec![Item::Bytes(input()?.into())] } else { words.into_iter().map(Item::Text).collect() };
     Ok(items.into_iter().map(|item| PayloadItem { item: Some(item) }).collect())
 }
 
@@ -121,7 +122,9 @@ impl Send {
         let sent = sockets.tcp_send(request).await?.into_inner();
         match self.target.format() {
             Format::Json => output::write_json(&output::json("TcpSendResponse", &sent)),
-            Format::Text => output::write_line(format!("{}: sent, {} bytes in all", sent.message_id, sent.write_offset)),
+            Format::Text => {
+                output::write_line(format!("{}: sent, {} bytes in all", sent.message_id, sent.write_offset))
+            }
         }
     }
 }
@@ -188,7 +191,9 @@ impl Close {
             let closed = sockets.tcp_unlisten(request).await?.into_inner();
             return match json {
                 true => output::write_json(&output::json("TcpUnlistenResponse", &closed)),
-                false => output::write_line(format!("{}: closed, and {} sessions with it", self.id, closed.sessions_closing)),
+                false => {
+                    output::write_line(format!("{}: closed, and {} sessions with it", self.id, closed.sessions_closing))
+                }
             };
         }
         let request =

@@ -1,6 +1,9 @@
 //! `udp-in`: prints the datagrams that come to a port of the gateway.
 
-use std::{io::{self, IsTerminal}, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use clap::Args;
 use serde_json::json;
@@ -52,7 +55,9 @@ impl UdpIn {
         match self.target.format() {
             Format::Json => {
                 let (host, port) = (address.ip().to_string(), address.port());
-                output::write_json(&json!({"event": "listening", "host": host, "port": port, "session_id": socket.id()}))?;
+                output::write_json(
+                    &json!({"event": "listening", "host": host, "port": port, "session_id": socket.id()}),
+                )?;
             }
             Format::Text => output::note(format!("listening on {address}")),
         }

@@ -75,7 +75,10 @@ pub(crate) fn hex(mut offset: u64, bytes: &[u8]) -> String {
                 None => write!(dump, "{gap}   "),
             };
         }
-        let text: String = row.iter().map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' }).collect();
+        let text: String = row
+            .iter()
+            .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
+            .collect();
         let _ = writeln!(dump, "  |{text}|");
         offset += row.len() as u64;
     }

@@ -150,7 +150,9 @@ impl Listen {
         match passing.format {
             Format::Json => {
                 let (host, port) = (address.ip().to_string(), address.port());
-                output::write_json(&json!({"event": "listening", "host": host, "port": port, "listener_id": listener.id()}))?;
+                output::write_json(
+                    &json!({"event": "listening", "host": host, "port": port, "listener_id": listener.id()}),
+                )?;
             }
             Format::Text => output::note(format!("listening on {address}")),
         }

@@ -30,14 +30,18 @@ impl Sessions {
         if self.listeners {
             let listeners = listeners(&mut client).await?;
             if self.target.format() == Format::Json {
-                return listeners.iter().try_for_each(|listener| output::write_json(&output::json("Listener", listener)));
+                return listeners
+                    .iter()
+                    .try_for_each(|listener| output::write_json(&output::json("Listener", listener)));
             }
             let rows = listeners.iter().map(|listener| {
                 let local = format!("{}:{}", listener.local_host, listener.local_port);
                 let (accepted, living) = (listener.accepted.to_string(), listener.sessions.to_string());
                 [listener.listener_id.clone(), local, listener.subscriber.clone(), living, accepted]
             });
-            return output::write(view::table(["LISTENER", "ADDRESS", "SUBSCRIBER", "SESSIONS", "ACCEPTED"], rows).as_bytes());
+            return output::write(
+                view::table(["LISTENER", "ADDRESS", "SUBSCRIBER", "SESSIONS", "ACCEPTED"], rows).as_bytes(),
+            );
         }
         let sessions = sessions(&mut client, &self.subscriber).await?;
         if self.target.format() == Format::Json {

@@ -98,7 +98,8 @@ impl Top {
             screen.order();
             return output::write(table::plain(&screen).as_bytes());
         }
-        let mut terminal = ratatui::try_init().map_err(|error| End::failed(format!("cannot use the terminal: {error}")))?;
+        let mut terminal =
+            ratatui::try_init().map_err(|error| End::failed(format!("cannot use the terminal: {error}")))?;
         let ended = self.watch(&mut terminal, &mut client, &mut looks, &mut screen).await;
         ratatui::restore();
         ended
@@ -176,7 +177,8 @@ impl Looks {
 impl Screen {
     /// Whether it is over.
     fn obey(&mut self, event: &Event) -> bool {
-        let Event::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press | KeyEventKind::Repeat, .. }) = event else {
+        let Event::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press | KeyEventKind::Repeat, .. }) = event
+        else {
             return false;
         };
         match code {
@@ -201,7 +203,8 @@ impl Screen {
                 Sort::Rate => (b.received + b.sent).total_cmp(&(a.received + a.sent)),
                 Sort::Backlog => b.session.queued_send_bytes.cmp(&a.session.queued_send_bytes),
                 Sort::State => a.session.state.cmp(&b.session.state),
-                Sort::Peer => (&a.session.remote_host, a.session.remote_port).cmp(&(&b.session.remote_host, b.session.remote_port)),
+                Sort::Peer => (&a.session.remote_host, a.session.remote_port)
+                    .cmp(&(&b.session.remote_host, b.session.remote_port)),
                 Sort::Subscriber => a.session.data_subscriber.cmp(&b.session.data_subscriber),
                 Sort::Id => std::cmp::Ordering::Equal,
             };

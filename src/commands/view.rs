@@ -61,7 +61,8 @@ pub(crate) fn state(session: &Session) -> String {
 
 /// Who is at the other end; of a UDP socket its own address.
 pub(crate) fn peer(session: &Session) -> String {
-    let address = |host: &str, port: u32| if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let address =
+        |host: &str, port: u32| if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     match session.kind() {
         SessionKind::Udp => format!("udp {}", address(&session.local_host, session.local_port)),
         SessionKind::TcpInbound => format!("< {}", address(&session.remote_host, session.remote_port)),
@@ -116,9 +117,15 @@ mod tests {
 
     #[test]
     fn bytes_are_shown_in_at_most_six_characters_and_never_wrongly_rounded_up() {
-        for (count, shown) in
-            [(0, "0"), (999, "999"), (1000, "1.0K"), (1536, "1.5K"), (10_240, "10K"), (1_048_576, "1.0M"), (u64::MAX, "16E")]
-        {
+        for (count, shown) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1.0K"),
+            (1536, "1.5K"),
+            (10_240, "10K"),
+            (1_048_576, "1.0M"),
+            (u64::MAX, "16E"),
+        ] {
             assert_eq!(bytes(count), shown);
         }
         for shift in 0..64 {

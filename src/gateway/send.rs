@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec, emit_sent};
 use crate::{
+    audit::{Event, Who},
     envelope::{Body, CloseReason, Envelope, MessageId},
     error::{Error, Reason},
     identity::Caller,
@@ -175,6 +176,10 @@ impl Gateway {
                 core.while_alive(|| lane.push_report(envelope));
             }
         }
+        self.audit.record(|| {
+            let event = Event::DisconnectRequested { session: core.id.as_str(), abort: spec.abort };
+            (Some(Who::calls(caller)), event)
+        });
         match spec.abort {
             true => core.request_close(Close::Abort(CloseReason::Abort)),
             false => core.request_close_within(Close::Graceful(CloseReason::ByRequest), spec.close_timeout),

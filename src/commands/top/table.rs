@@ -15,8 +15,15 @@ use crate::commands::{
 };
 
 /// Titles, their narrowest width, and their share of what is left over. Together they fit into 80 columns.
-const COLUMNS: [(&str, u16, u16); 7] =
-    [("SESSION", 14, 3), ("STATE", 11, 0), ("PEER", 18, 3), ("DATA TO", 10, 2), ("IN/s", 6, 0), ("OUT/s", 6, 0), ("QUEUED", 6, 0)];
+const COLUMNS: [(&str, u16, u16); 7] = [
+    ("SESSION", 14, 3),
+    ("STATE", 11, 0),
+    ("PEER", 18, 3),
+    ("DATA TO", 10, 2),
+    ("IN/s", 6, 0),
+    ("OUT/s", 6, 0),
+    ("QUEUED", 6, 0),
+];
 
 fn cells(row: &Row) -> [String; 7] {
     let rate = |rate: f64| bytes(rate.round() as u64);
@@ -51,13 +58,20 @@ pub(super) fn draw(screen: &Screen, frame: &mut Frame<'_>) {
     );
     frame.render_widget(Line::styled(summary, Style::new().add_modifier(Modifier::BOLD)), head);
 
-    let rows = screen.rows.iter().skip(screen.first).take(usize::from(body.height)).map(|row| {
-        TableRow::new(cells(row).map(Cell::from)).style(Style::new().fg(colour(row)))
-    });
+    let rows = screen
+        .rows
+        .iter()
+        .skip(screen.first)
+        .take(usize::from(body.height))
+        .map(|row| TableRow::new(cells(row).map(Cell::from)).style(Style::new().fg(colour(row))));
     let sorted = sorted_column(screen.sort);
     let titles = COLUMNS.iter().enumerate().map(|(at, (title, ..))| {
         let style = Style::new().add_modifier(Modifier::REVERSED);
-        Cell::from(*title).style(if at == sorted { style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED) } else { style })
+        Cell::from(*title).style(if at == sorted {
+            style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
+        } else {
+            style
+        })
     });
     let widths = widths(body.width);
     frame.render_widget(Table::new(rows, widths).header(TableRow::new(titles)).column_spacing(1), body);
