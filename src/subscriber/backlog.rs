@@ -133,10 +133,6 @@ impl Backlog {
         self.lanes.push_datagram(lane, envelope)
     }
 
-    pub(super) fn count_dropped(&mut self, lane: usize, datagrams: u64) {
-        self.lanes.count_dropped(lane, datagrams);
-    }
-
     pub(super) fn read_budget(&mut self, lane: usize, notify: &Arc<Notify>) -> usize {
         self.lanes.read_budget(lane, notify)
     }

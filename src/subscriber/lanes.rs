@@ -178,17 +178,22 @@ impl Lanes {
         }
     }
 
-    /// Adds a datagram; the oldest waiting ones of the lane make room. Returns how many went.
+    /// Adds a datagram; the oldest waiting ones of the lane make room. Returns how many went, not counting those that it says were
+    /// dropped before it.
     pub(super) fn push_datagram(&mut self, index: usize, envelope: Envelope) -> u64 {
         let cost = envelope.cost();
         let mut dropped = 0;
+        if envelope.dropped_before > 0 {
+            self.dropped += envelope.dropped_before;
+            self.metrics.delivery.dropped_by_kernel.add(envelope.dropped_before);
+        }
         while self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
             || self.bytes + cost > self.limits.subscriber_backlog_bytes
         {
             let lane = &mut self.slab[index].1;
             dropped += 1;
             let Some((_, oldest)) = pop(&mut lane.data) else {
-                lane.missing_data += 1;
+                lane.missing_data += 1 + envelope.dropped_before;
                 return self.note_dropped(dropped);
             };
             match lane.data.front_mut() {
@@ -228,12 +233,6 @@ impl Lanes {
             self.dropped += 1;
             self.metrics.delivery.reports_dropped.increment();
         }
-    }
-
-    pub(super) fn count_dropped(&mut self, index: usize, datagrams: u64) {
-        self.slab[index].1.missing_data += datagrams;
-        self.dropped += datagrams;
-        self.metrics.delivery.dropped_by_kernel.add(datagrams);
     }
 
     /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again

@@ -38,6 +38,8 @@ mod leaving;
 mod listeners;
 /// Metrics: what the admin server shows is exactly what happened, and what it costs is bounded.
 mod metrics;
+/// The policy: what is denied never arrives.
+mod policy;
 /// Request ids: a retry answers with what the first call opened, and a cancelled call goes on.
 mod request_ids;
 /// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.
