@@ -9,6 +9,8 @@
 
 mod support;
 
+/// The commands that use a gateway.
+mod commands;
 /// DNS over UDP, asked from the gateway's own socket.
 mod dns;
 /// The programs under `examples/`.
