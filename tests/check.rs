@@ -213,3 +213,38 @@ fn a_gateway_does_not_start_with_declarations_that_its_policy_denies() {
         "{said}"
     );
 }
+
+/// The blocks of a kind in the page about policies.
+fn blocks(kind: &str) -> Vec<String> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policy.md")).expect("the page");
+    let (mut found, mut inside) = (Vec::new(), None::<String>);
+    for line in page.lines() {
+        match &mut inside {
+            None if line == format!("```{kind}") => inside = Some(String::new()),
+            Some(_) if line == "```" => found.extend(inside.take()),
+            Some(block) => *block += &format!("{line}\n"),
+            None => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn every_example_of_the_page_is_right_and_every_answer_in_it_is_the_real_one() {
+    let files: Vec<_> = blocks("toml").iter().map(|text| File::new(text)).collect();
+    assert!(files.len() >= 4, "{} examples", files.len());
+    for file in &files {
+        let (code, text) = said(&[file.path()]);
+        assert_eq!(code, 0, "{text}");
+    }
+    let answers = blocks("console");
+    assert!(answers.len() >= 6, "{} answers", answers.len());
+    for block in answers {
+        let (command, expected) = block.split_once('\n').expect("a command and its answer");
+        let words: Vec<_> = command.split(' ').collect();
+        assert_eq!(words[..3], ["$", "socket-gateway", "check"], "{command}");
+        let arguments: Vec<_> =
+            words[3..].iter().map(|word| if *word == "gateway.toml" { files[0].path() } else { word }).collect();
+        assert_eq!(said(&arguments).1, expected, "{command}");
+    }
+}
