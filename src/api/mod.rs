@@ -1,8 +1,11 @@
 //! The gRPC face: messages to specs, results to messages, and methods of a few lines.
 
+mod access;
 mod answers;
 mod attach;
 mod callers;
+mod data_field;
+mod down;
 mod gateway_service;
 mod gathering;
 mod padding;
@@ -16,8 +19,10 @@ mod tap;
 mod watch;
 
 pub use self::{
+    access::Access,
     attach::AttachStream,
     callers::Callers,
+    down::{AttachMessage, Down, SubscribeMessage},
     gateway_service::{GatewayService, SubscribeStream},
     parse::{connect_spec, listen_spec},
     parse_udp::udp_in_spec,
