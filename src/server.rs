@@ -113,6 +113,7 @@ impl Server {
             ended = &mut server => Some(ended),
         };
         if result.is_none() {
+            self.gateway.announce_stop();
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
@@ -168,7 +169,7 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router<Stack<CountCalls, I
     let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway), callers))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let router = builder(limits)
-        .layer(CountCalls::new(&gateway.metrics))
+        .layer(CountCalls::new(gateway))
         .add_service(sockets)
         .add_service(sessions)
         .add_service(health_service)
