@@ -21,6 +21,7 @@ use tower_service::Service;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::connection::Peer;
 use crate::{
     audit::{Audit, Event, on_behalf_of},
     gateway::Gateway,
@@ -70,7 +71,7 @@ where
     fn call(&mut self, request: Request<I>) -> Self::Future {
         let CountCalls { metrics, audit } = &self.counting;
         let rpc = metrics.rpc.begin(request.uri().path());
-        let peer = request.extensions().get::<Option<SocketAddr>>().copied().flatten();
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
         let call = Call {
             span: span(metrics.rpc.name(rpc), request.headers()),
             rpc,
