@@ -88,6 +88,12 @@ pub const SETTINGS: &[Setting] = &[
     )
     .at_start(),
     plain(
+        "runtime.threads",
+        Rule::Number { zero: true, most: 1024 },
+        "Threads that do the work. 0: one for each core the process may use. See \"Runtime layout\" in docs/benchmark.md.",
+    )
+    .at_start(),
+    plain(
         "tracing.otlp_endpoint",
         Rule::UrlOrOff,
         "Where traces go: the URL of an OTLP receiver over gRPC, like `http://127.0.0.1:4317`, or `off`.",
