@@ -42,10 +42,15 @@ pub struct Limits {
     pub subscribers: usize,
     /// Streams attached to one subscriber.
     pub streams_per_subscriber: usize,
+    /// Subscribe and Attach streams.
+    pub streams: usize,
     /// Concurrent `Watch` streams.
     pub watchers: usize,
     /// Undelivered bytes of one subscriber. When reached, its TCP sessions are not read and its oldest datagrams go.
     pub subscriber_backlog_bytes: usize,
+    /// Undelivered bytes of all subscribers. When reached, nothing is read until half of it is delivered; looked at ten times a
+    /// second. 0: no bound but those of the parts.
+    pub backlog_bytes: usize,
     /// Undelivered bytes of one session: its share of the backlog.
     pub session_backlog_bytes: usize,
     /// What a session with nothing undelivered may still read when its subscriber's backlog is full, so that bulk does not starve
@@ -114,8 +119,16 @@ pub struct Limits {
     pub socket_receive_buffer_bytes: usize,
     /// SO_RCVBUF of UDP sockets. 0: leave it to the kernel.
     pub udp_receive_buffer_bytes: usize,
+    /// Connections accepted by one listener in a second; further ones wait in the kernel's queue. 0: as they come.
+    pub accepts_per_second: usize,
     /// Connections waiting to be accepted by one listener.
     pub listen_backlog: u32,
+    /// What this process may occupy. 0: what its control group allows, if that has a bound.
+    pub memory_bytes: usize,
+    /// From this share of it on nothing more is opened.
+    pub memory_refuse_percent: u32,
+    /// From this share of it on nothing more is read.
+    pub memory_pause_percent: u32,
     /// gRPC connections. Further ones are closed at once.
     pub grpc_connections: usize,
     /// gRPC connections of one address, so that one client cannot shut all others out.
@@ -160,8 +173,10 @@ impl Default for Limits {
             name_lookups: 32,
             subscribers: 4096,
             streams_per_subscriber: 16,
+            streams: 16_384,
             watchers: 64,
             subscriber_backlog_bytes: 16 * MIB,
+            backlog_bytes: 1024 * MIB,
             session_backlog_bytes: 256 * KIB,
             full_backlog_read_bytes: 4 * KIB,
             subscriber_events: 32_768,
@@ -191,7 +206,11 @@ impl Default for Limits {
             close_timeout: Duration::from_secs(10),
             socket_receive_buffer_bytes: 128 * KIB,
             udp_receive_buffer_bytes: MIB,
+            accepts_per_second: 0,
             listen_backlog: 1024,
+            memory_bytes: 0,
+            memory_refuse_percent: 85,
+            memory_pause_percent: 95,
             grpc_connections: 1024,
             grpc_connections_per_peer: 512,
             grpc_handshakes: 256,

@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Reason},
     identity::Scoped,
     limits::LiveLimits,
+    quota::{Held, Pressure},
     session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
 };
 
@@ -77,6 +78,7 @@ struct Tables {
 /// The table of everything that lives.
 pub struct Registry {
     limits: Arc<LiveLimits>,
+    pressure: Arc<Pressure>,
     changes: Arc<Changes>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
@@ -86,9 +88,10 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>, pressure: Arc<Pressure>, changes: Arc<Changes>) -> Self {
         Self {
             limits,
+            pressure,
             changes,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
@@ -137,12 +140,13 @@ impl Registry {
         }
         let most = self.limits.now().sessions;
         if tables.sessions.len() >= most {
-            return Err(Error::limit(
+            return Err(Error::global_limit(
                 "sessions",
                 most,
                 format!("there are {most} sessions, as many as may be; end some first"),
             ));
         }
+        let place = session.core().usage.as_ref().map(|usage| usage.session()).transpose()?;
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
         if let Some((key, opened)) = request {
             tables.requests.insert(Scoped::new(&id.namespace, key.id), (key.request, opened));
@@ -152,7 +156,7 @@ impl Registry {
         drop(tables);
         self.changes.publish(|| Change::SessionAdded(id));
         // Ends the session in Drop, so that not even a panic in its task leaves it behind.
-        let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error };
+        let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error, _place: place };
         self.tasks.spawn(async move {
             end.reason = run.await;
             drop(end);
@@ -177,12 +181,13 @@ impl Registry {
         self.check_open()?;
         let most = self.limits.now().listeners;
         if tables.listeners.len() >= most {
-            return Err(Error::limit(
+            return Err(Error::global_limit(
                 "listeners",
                 most,
                 format!("there are {most} listeners, as many as may be; end some first"),
             ));
         }
+        let place = listener.spec.session.usage.as_ref().map(|usage| usage.listener()).transpose()?;
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
         if let Some((key, opened)) = request {
             tables.requests.insert(Scoped::new(&listener.owner.namespace, key.id), (key.request, opened));
@@ -191,7 +196,7 @@ impl Registry {
         listener.emit(Body::Listening { local: listener.local, groups: Arc::new([]) });
         drop(tables);
         self.changes.publish(|| Change::ListenerAdded(listener.scoped_id()));
-        let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener) };
+        let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener), _place: place };
         let listener = Arc::clone(listener);
         self.tasks.spawn(async move {
             accept_loop(listener, socket, may_accept, accepted).await;
@@ -202,7 +207,7 @@ impl Registry {
 
     /// Whether another session may be opened.
     pub fn has_room(&self) -> bool {
-        !self.draining.is_cancelled() && self.read().sessions.len() < self.limits.now().sessions
+        self.check_open().is_ok() && self.read().sessions.len() < self.limits.now().sessions
     }
 
     /// The session of this id in a namespace. One of another namespace is not there.
@@ -298,7 +303,21 @@ impl Registry {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.draining.is_cancelled() { Err(Error::shutting_down()) } else { Ok(()) }
+        if self.draining.is_cancelled() { Err(Error::shutting_down()) } else { self.check_memory() }
+    }
+
+    /// Whether there is memory for more to be opened.
+    ///
+    /// # Errors
+    /// LIMIT_REACHED.
+    pub fn check_memory(&self) -> Result<(), Error> {
+        if self.pressure.refuses() {
+            let most = self.limits.now().memory_refuse_percent;
+            let message =
+                "memory is nearly used up: nothing is opened until there is more; try again later or elsewhere";
+            return Err(Error::global_limit("memory_refuse_percent", most, message));
+        }
+        Ok(())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Tables> {
@@ -314,6 +333,7 @@ struct EndSession {
     registry: Arc<Registry>,
     session: Session,
     reason: CloseReason,
+    _place: Option<Held>,
 }
 
 impl Drop for EndSession {
@@ -342,6 +362,7 @@ impl Drop for EndSession {
 struct EndListener {
     registry: Arc<Registry>,
     listener: Arc<Listener>,
+    _place: Option<Held>,
 }
 
 impl Drop for EndListener {

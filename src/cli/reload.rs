@@ -47,7 +47,7 @@ impl Reload {
         let config = config.as_started(&self.started);
         let differences = config.live_differences(&self.in_force);
         logs.apply(&config.log);
-        gateway.limit(config.limits.clone());
+        gateway.limit(config.limits.clone(), config.quota);
         for difference in &differences {
             tracing::info!(setting = difference.key, from = %difference.from, to = %difference.to, "reload: changed");
         }

@@ -35,6 +35,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
     let mut signals = Signals::catch().context("cannot catch signals")?;
     raise_descriptor_limit(&config.limits);
     let gateway = Gateway::new(config.limits.clone());
+    gateway.usages.replace(config.quota);
     let mut reload_asked = false;
     let server = tokio::select! {
         biased;

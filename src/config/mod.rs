@@ -34,7 +34,7 @@ pub use self::{
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::limits::Limits;
+use crate::{limits::Limits, quota::Quota};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -46,6 +46,8 @@ pub struct Config {
     pub log: LogConfig,
     /// All bounds.
     pub limits: Limits,
+    /// What one identity may use.
+    pub quota: Quota,
     /// What is opened at start.
     #[serde(skip)]
     pub declarations: Declarations,
@@ -79,6 +81,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
             limits: Limits::default(),
+            quota: Quota::default(),
             declarations: Declarations::default(),
         }
     }

@@ -81,7 +81,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 2] = ["log", "limits"];
+const GROUPS: [&str; 3] = ["log", "limits", "quota"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)

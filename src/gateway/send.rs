@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec, emit_sent};
@@ -60,6 +61,7 @@ impl Gateway {
             Some(self.claim_move(caller, &spec.subscriber, &spec.wait_for, &session).await?)
         };
         let items = std::mem::take(&mut spec.items);
+        pace(session, &items).await;
         Ok((Send { items, claim, expected_offset: spec.expected_offset }, sent_to))
     }
 
@@ -128,6 +130,7 @@ impl Gateway {
             settle: call.settle.unwrap_or(self.limits.now().settle_timeout),
             abort_unanswered: call.abort_unanswered,
         };
+        pace(&session, &call.items).await;
         let send = Send { items: call.items, claim: None, expected_offset: call.expected_offset };
         session::exchange(&session, send, &spec).await
     }
@@ -153,5 +156,12 @@ impl Gateway {
             false => Close::Graceful(CloseReason::ByRequest),
         });
         Ok(())
+    }
+}
+
+/// Waits until the session's owner may send as much.
+async fn pace(session: &TcpSession, items: &[Bytes]) {
+    if let Some(usage) = &session.core.usage {
+        usage.sent.pace(items.iter().map(Bytes::len).sum()).await;
     }
 }

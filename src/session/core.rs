@@ -10,52 +10,15 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
+use super::kind::Kind;
 use crate::{
     changes::{Change, Changes},
     envelope::{Body, CloseReason, Envelope, ListenerId, SessionId},
     error::{Error, Reason},
     identity::{Caller, Scoped},
+    quota::Usage,
     subscriber::Lane,
 };
-
-/// What kind of socket a session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Dialled.
-    TcpOutbound,
-    /// Accepted.
-    TcpInbound,
-    /// A UDP socket.
-    Udp,
-}
-
-/// Where a session is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// The connection is being made.
-    Connecting,
-    /// The connection is open.
-    Connected,
-    /// The peer has ended its direction.
-    HalfClosed,
-    /// A close is under way.
-    Disconnecting,
-    /// A UDP socket is bound.
-    Listening,
-}
-
-impl State {
-    /// A name for messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Connected => "connected",
-            Self::HalfClosed => "half-closed",
-            Self::Disconnecting => "disconnecting",
-            Self::Listening => "listening",
-        }
-    }
-}
 
 /// What happens after the inactivity event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +39,7 @@ pub enum Close {
 }
 
 /// What any session is opened with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionSpec {
     /// Inactivity timeout.
     pub timeout: Option<Duration>,
@@ -84,6 +47,8 @@ pub struct SessionSpec {
     pub on_timeout: OnTimeout,
     /// Orphan timeout.
     pub orphan_timeout: Option<Duration>,
+    /// What its owner uses.
+    pub usage: Option<Arc<Usage>>,
 }
 
 /// How far the session is on its way out.
@@ -114,6 +79,8 @@ pub struct Core {
     pub listener: Option<ListenerId>,
     /// When it was opened.
     pub created: SystemTime,
+    /// What its owner uses, where that is bounded.
+    pub usage: Option<Arc<Usage>>,
     opened: Instant,
     lifecycle: Lane,
     changes: Arc<Changes>,
@@ -152,6 +119,7 @@ impl Core {
             kind,
             listener,
             created: SystemTime::now(),
+            usage: spec.usage.clone(),
             opened: Instant::now(),
             lifecycle,
             changes,
@@ -270,6 +238,9 @@ impl Core {
 
     pub(super) fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(usage) = &self.usage {
+            usage.received.spend(bytes);
+        }
         self.note_activity();
     }
 

@@ -9,6 +9,7 @@ mod core;
 mod driver;
 mod exchange;
 mod inbound;
+mod kind;
 mod listener;
 mod outbound;
 mod sending;
@@ -17,9 +18,10 @@ mod turn;
 mod udp;
 
 pub use self::{
-    core::{Attending, Close, Core, Kind, OnTimeout, SessionSpec, State},
+    core::{Attending, Close, Core, OnTimeout, SessionSpec},
     driver::{drive as drive_tcp, exchange, send, send_later},
     exchange::{Answer, End, ExchangeSpec},
+    kind::{Kind, State},
     listener::{Listener, accept_loop},
     outbound::{PutOff, Send, Sending, Written},
     tcp::{Mode, TcpSession, TcpSpec},

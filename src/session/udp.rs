@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::core::{Close, Core, Due, OnTimeout, State};
+use super::{
+    core::{Close, Core, Due, OnTimeout},
+    kind::State,
+};
 use crate::{
     claims::{ClaimMove, DataClaim},
     envelope::{Body, CloseReason, Envelope},
@@ -154,6 +157,11 @@ impl UdpSession {
     }
 
     fn deliver(&self, received: &Received, payload: Bytes) {
+        if self.core.usage.as_ref().is_some_and(|usage| usage.received.left().is_err()) {
+            // Its owner has received as much as it may in this time.
+            self.count_drops(1);
+            return;
+        }
         self.core.count_received(payload.len());
         self.received.fetch_add(1, Ordering::Relaxed);
         let body = Body::Datagram { from: received.from, payload, utf8: self.utf8 };
@@ -161,7 +169,7 @@ impl UdpSession {
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
     }
 
-    fn count_kernel_drops(&self, datagrams: u32) {
+    fn count_drops(&self, datagrams: u32) {
         self.dropped.fetch_add(datagrams.into(), Ordering::Relaxed);
         self.claim().lane().count_dropped(datagrams.into());
     }
@@ -234,7 +242,7 @@ fn receive(session: &UdpSession, socket: &UdpSocket, kernel_dropped: &mut u32) {
                 let dropped = received.kernel_dropped.wrapping_sub(*kernel_dropped);
                 if dropped > 0 {
                     *kernel_dropped = received.kernel_dropped;
-                    session.count_kernel_drops(dropped);
+                    session.count_drops(dropped);
                 }
                 session.deliver(&received, payload);
             }

@@ -18,7 +18,7 @@ use super::{
     Gap, SubscriberView, Wakes,
     filter::{Ack, Filter, LaneKey},
     lane_state::Class,
-    lanes::Lanes,
+    lanes::{Brakes, Lanes},
     log::{Entry, Fate, Log},
 };
 use crate::{
@@ -86,9 +86,9 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(limits: Arc<Limits>, now: Instant) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, brakes: Brakes, now: Instant) -> Self {
         Self {
-            lanes: Lanes::new(Arc::clone(&limits)),
+            lanes: Lanes::new(Arc::clone(&limits), brakes),
             limits,
             log: Log::new(),
             streams: Slab::new(),
@@ -101,6 +101,10 @@ impl Backlog {
     pub(super) fn limit(&mut self, limits: &Arc<Limits>) {
         self.limits = Arc::clone(limits);
         self.lanes.limit(limits);
+    }
+
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     pub(super) fn open_lane(&mut self, key: LaneKey) -> usize {

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     envelope::{Envelope, ListenerId, SessionId},
     limits::Limits,
+    quota::{Pressure, Usage},
 };
 
 /// What one lane may deliver before the next one's turn, in cost bytes.
@@ -34,9 +35,25 @@ pub(super) struct Popped {
     pub envelope: Envelope,
 }
 
+/// What keeps a backlog's sessions from being read although it has room itself.
+#[derive(Default)]
+pub(super) struct Brakes {
+    /// Too much of all subscribers.
+    pub all: Arc<Pressure>,
+    /// Too much of its owner's.
+    pub own: Option<Arc<Usage>>,
+}
+
+impl Brakes {
+    fn are_on(&self) -> bool {
+        self.all.pauses() || self.own.as_ref().is_some_and(|usage| usage.backlog.is_too_much())
+    }
+}
+
 /// All lanes of a backlog.
 pub(super) struct Lanes {
     limits: Arc<Limits>,
+    pub brakes: Brakes,
     slab: Slab<(LaneKey, LaneState)>,
     by_key: HashMap<LaneKey, usize>,
     ready: VecDeque<usize>,
@@ -56,9 +73,10 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(limits: Arc<Limits>) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, brakes: Brakes) -> Self {
         Self {
             limits,
+            brakes,
             slab: Slab::new(),
             by_key: HashMap::new(),
             ready: VecDeque::new(),
@@ -178,7 +196,9 @@ impl Lanes {
     pub(super) fn push_datagram(&mut self, index: usize, envelope: Envelope) -> u64 {
         let cost = envelope.cost();
         let mut dropped = 0;
-        while self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
+        let mut one_goes = self.brakes.are_on() && !self.slab[index].1.data.is_empty();
+        while std::mem::take(&mut one_goes)
+            || self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
             || self.bytes + cost > self.limits.subscriber_backlog_bytes
         {
             let lane = &mut self.slab[index].1;
@@ -227,7 +247,7 @@ impl Lanes {
     /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again
     /// only at half, so that it does not trickle.
     pub(super) fn read_budget(&mut self, index: usize, notify: &Arc<Notify>) -> usize {
-        let full = self.bytes >= self.limits.subscriber_backlog_bytes;
+        let full = self.bytes >= self.limits.subscriber_backlog_bytes || self.brakes.are_on();
         let lane = &mut self.slab[index].1;
         let share = self.limits.session_backlog_bytes;
         let room = match (lane.bytes, full) {
@@ -313,7 +333,7 @@ impl Lanes {
         self.remove_if_done(index);
     }
 
-    fn signal_paused(&self) {
+    pub(super) fn signal_paused(&self) {
         if self.paused > 0 {
             for (_, (_, lane)) in &self.slab {
                 if let Some(notify) = &lane.paused {

@@ -28,7 +28,7 @@ use std::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::backlog::Backlog;
+use self::{backlog::Backlog, lanes::Brakes};
 pub use self::{
     backlog::ResumePoint,
     filter::{Ack, Filter, LaneKey},
@@ -40,6 +40,7 @@ use crate::{
     error::Error,
     identity::{Caller, Scoped},
     limits::Limits,
+    quota::Usage,
 };
 
 /// The name that stands for an empty one.
@@ -77,12 +78,12 @@ pub struct SubscriberView {
 }
 
 impl Subscriber {
-    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>) -> Self {
+    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>, brakes: Brakes) -> Self {
         Self {
             name,
             owner,
             epoch: Uuid::new_v4().simple().to_string().into(),
-            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Instant::now())),
+            backlog: Mutex::new(Backlog::new(Arc::clone(limits), brakes, Instant::now())),
         }
     }
 
@@ -120,6 +121,17 @@ impl Subscriber {
     /// Whether its events are so far behind that nothing new should be opened for it.
     pub fn is_overdue(&self) -> bool {
         self.lock().events_full()
+    }
+
+    /// What it holds undelivered or unacked, and whose quota that counts for.
+    pub fn held(&self) -> (usize, Option<Arc<Usage>>) {
+        let backlog = self.lock();
+        (backlog.lanes().bytes, backlog.lanes().brakes.own.clone())
+    }
+
+    /// Reading may go on: sessions that wait for credit look again.
+    pub fn release(&self) {
+        self.lock().lanes().signal_paused();
     }
 
     /// Acks envelopes; frees the credit they held.
