@@ -94,6 +94,71 @@ pub enum Output {
     Data,
 }
 
+/// What kind of socket a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Dialled.
+    TcpOutbound,
+    /// Accepted.
+    TcpInbound,
+    /// A UDP socket.
+    Udp,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::TcpOutbound, Self::TcpInbound, Self::Udp];
+
+    /// A name for labels and records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TcpOutbound => "tcp_outbound",
+            Self::TcpInbound => "tcp_inbound",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The connection is being made.
+    Connecting,
+    /// The connection is open.
+    Connected,
+    /// The peer has ended its direction.
+    HalfClosed,
+    /// A close is under way.
+    Disconnecting,
+    /// A UDP socket is bound.
+    Listening,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 5] =
+        [Self::Connecting, Self::Connected, Self::HalfClosed, Self::Disconnecting, Self::Listening];
+
+    /// A name for messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::HalfClosed => "half-closed",
+            Self::Disconnecting => "disconnecting",
+            Self::Listening => "listening",
+        }
+    }
+
+    /// A name for labels and records.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::HalfClosed => "half_closed",
+            other => other.as_str(),
+        }
+    }
+}
+
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
@@ -118,6 +183,29 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All reasons.
+    pub const ALL: [Self; 9] = [
+        Self::PeerClosed,
+        Self::PeerReset,
+        Self::ByRequest,
+        Self::Timeout,
+        Self::Abort,
+        Self::Orphaned,
+        Self::Shutdown,
+        Self::Replaced,
+        Self::Error,
+    ];
+
+    /// A name for labels and records.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::PeerReset => "peer_reset",
+            Self::ByRequest => "by_request",
+            other => other.as_str(),
+        }
+    }
+
     /// A name for logs and metadata.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@
 //! | 0 | [`limits`] | every bound, its default, its memory |
 //! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
+//! | 1 | [`metrics`] | what is counted, every metric by name, and the page of them |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
 //! | 1 | [`memory`] | how much memory this process may have, and has |
@@ -22,6 +23,7 @@
 //! | 3 | [`registry`] | what lives, by id; first and last envelopes; tasks |
 //! | 4 | [`gateway`] | the use cases, free of gRPC |
 //! | 5 | [`api`] | messages to specs, results to messages, the gRPC methods |
+//! | 6 | [`admin`] | metrics, health and readiness over HTTP |
 //! | 6 | [`config`] | settings from file, environment and flags; what is declared in the file, checked and opened |
 //! | 6 | [`server`] | the gRPC server, and the way down |
 //! | 7 | [`cli`] | the command line, logs, signals |
@@ -35,6 +37,7 @@
 //! Back: a send becomes a spec in `api::parse`, `gateway::send` finds the session in the `registry`, `session::sending` moves the
 //! claim and writes to the socket at once, or leaves what does not fit to the session's task.
 
+pub mod admin;
 pub mod api;
 pub mod changes;
 pub mod claims;
@@ -47,6 +50,7 @@ pub mod gateway;
 pub mod identity;
 pub mod limits;
 pub mod memory;
+pub mod metrics;
 pub mod net;
 pub mod policy;
 pub mod quota;

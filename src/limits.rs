@@ -153,6 +153,11 @@ pub struct Limits {
     /// What is left of a connection this long after it was told to go is cut.
     #[serde(with = "humantime_serde")]
     pub grpc_connection_age_grace: Duration,
+    /// Connections to the admin port.
+    pub admin_connections: usize,
+    /// How long a request to the admin port may take to send its headers; an idle connection ends after it as well.
+    #[serde(with = "humantime_serde")]
+    pub admin_header_timeout: Duration,
     /// How long after SIGTERM the gateway goes on as before, while health says NOT_SERVING already: what sends clients here (the
     /// endpoints of a Kubernetes service, a load balancer) needs a moment to hear of it. 0s: not at all.
     #[serde(with = "humantime_serde")]
@@ -221,6 +226,8 @@ impl Default for Limits {
             grpc_preface_timeout: Duration::from_secs(10),
             grpc_connection_age: Duration::ZERO,
             grpc_connection_age_grace: Duration::from_secs(300),
+            admin_connections: 16,
+            admin_header_timeout: Duration::from_secs(10),
             drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(25),
         }

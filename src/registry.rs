@@ -4,6 +4,8 @@
 //! when its socket, its claims and its id are free again. Ids, the limits on their number and the request ids that guard against
 //! opening twice share one short lock.
 
+mod ends;
+
 use std::{
     hash::RandomState,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -13,13 +15,15 @@ use hashbrown::HashMap;
 use tokio::{net::TcpStream, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::ends::{EndListener, EndSession};
 use crate::{
     changes::{Change, Changes},
-    envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
+    envelope::{Body, CloseReason, Ends, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     identity::Scoped,
     limits::LiveLimits,
-    quota::{Held, Pressure},
+    metrics::{Door, Metrics, Traffic},
+    quota::Pressure,
     session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
 };
 
@@ -39,6 +43,16 @@ impl Session {
             Self::Tcp(session) => &session.core,
             Self::Udp(session) => &session.core,
         }
+    }
+
+    /// What it moved so far.
+    pub fn traffic(&self) -> Traffic {
+        let core = self.core();
+        let (datagrams_received, datagrams_sent, _) = match self {
+            Self::Tcp(_) => (0, 0, 0),
+            Self::Udp(session) => session.datagrams(),
+        };
+        Traffic { bytes_received: core.received(), bytes_sent: core.sent(), datagrams_received, datagrams_sent }
     }
 }
 
@@ -80,6 +94,7 @@ pub struct Registry {
     limits: Arc<LiveLimits>,
     pressure: Arc<Pressure>,
     changes: Arc<Changes>,
+    metrics: Arc<Metrics>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
     background: TaskTracker,
@@ -88,11 +103,12 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<LiveLimits>, pressure: Arc<Pressure>, changes: Arc<Changes>) -> Self {
+    pub fn new(limits: Arc<LiveLimits>, pressure: Arc<Pressure>, changes: Arc<Changes>, metrics: Arc<Metrics>) -> Self {
         Self {
             limits,
             pressure,
             changes,
+            metrics,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
             background: TaskTracker::new(),
@@ -154,9 +170,9 @@ impl Registry {
         tables.sessions.insert(id.clone(), (session.clone(), request_id));
         session.core().emit(first);
         drop(tables);
+        self.metrics.sessions.opened(session.core().kind);
         self.changes.publish(|| Change::SessionAdded(id));
-        // Ends the session in Drop, so that not even a panic in its task leaves it behind.
-        let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error, _place: place };
+        let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error, place };
         self.tasks.spawn(async move {
             end.reason = run.await;
             drop(end);
@@ -195,11 +211,13 @@ impl Registry {
         tables.listeners.insert(listener.scoped_id(), (Arc::clone(listener), request_id));
         listener.emit(Body::Listening { local: listener.local, groups: Arc::new([]) });
         drop(tables);
+        self.metrics.sessions.listeners_opened.increment();
         self.changes.publish(|| Change::ListenerAdded(listener.scoped_id()));
-        let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener), _place: place };
+        let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener), place };
         let listener = Arc::clone(listener);
         self.tasks.spawn(async move {
-            accept_loop(listener, socket, may_accept, accepted).await;
+            let failed = || end.registry.metrics.doors.accept_failed(Door::Listener);
+            accept_loop(listener, socket, may_accept, accepted, failed).await;
             drop(end);
         });
         Ok(())
@@ -238,6 +256,18 @@ impl Registry {
     /// All sessions of every namespace, in no order.
     pub fn sessions(&self) -> Vec<Session> {
         self.read().sessions.values().map(|(session, _)| session.clone()).collect()
+    }
+
+    /// All sessions, in no order, and what all there ever were have moved, by kind. Both are of the same moment: a session that ends
+    /// is either among them or in what the ended ones have moved.
+    pub fn sessions_and_traffic(&self) -> (Vec<Session>, [Traffic; Kind::ALL.len()]) {
+        let tables = self.read();
+        let mut traffic = Kind::ALL.map(|kind| self.metrics.sessions.ended_traffic(kind));
+        let sessions = tables.sessions.values().map(|(session, _)| {
+            traffic[session.core().kind as usize] += session.traffic();
+            session.clone()
+        });
+        (sessions.collect(), traffic)
     }
 
     /// All listeners of every namespace, in no order.
@@ -326,54 +356,5 @@ impl Registry {
 
     fn write(&self) -> RwLockWriteGuard<'_, Tables> {
         self.tables.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct EndSession {
-    registry: Arc<Registry>,
-    session: Session,
-    reason: CloseReason,
-    _place: Option<Held>,
-}
-
-impl Drop for EndSession {
-    fn drop(&mut self) {
-        let core = self.session.core();
-        let mut tables = self.registry.write();
-        let namespace = &*core.owner.namespace;
-        if let Some((_, Some(request))) = tables.sessions.remove(&(namespace, core.id.as_str())) {
-            tables.requests.remove(&(namespace, request.as_str()));
-        }
-        drop(tables);
-        self.registry.changes.publish(|| Change::SessionRemoved(core.scoped_id()));
-        core.emit_last(Body::Disconnected { reason: self.reason, received: core.received(), sent: core.sent() });
-        tracing::debug!(
-            session = %core.id,
-            identity = %core.owner.identity,
-            namespace = %core.owner.namespace,
-            reason = self.reason.as_str(),
-            received = core.received(),
-            sent = core.sent(),
-            "session ended"
-        );
-    }
-}
-
-struct EndListener {
-    registry: Arc<Registry>,
-    listener: Arc<Listener>,
-    _place: Option<Held>,
-}
-
-impl Drop for EndListener {
-    fn drop(&mut self) {
-        let mut tables = self.registry.write();
-        let namespace = &*self.listener.owner.namespace;
-        if let Some((_, Some(request))) = tables.listeners.remove(&(namespace, self.listener.id.as_str())) {
-            tables.requests.remove(&(namespace, request.as_str()));
-        }
-        drop(tables);
-        self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.scoped_id()));
-        self.listener.close();
     }
 }

@@ -4,6 +4,7 @@
 //! finish the HTTP/2 preface; `incoming` does.
 
 mod admission;
+mod calls;
 mod incoming;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter};
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
+use tower_layer::{Identity, Stack};
 
-use self::incoming::incoming;
+use self::{calls::CountCalls, incoming::incoming};
 use crate::{
     api::{
         Callers, GatewayService, SessionsService,
@@ -98,7 +100,7 @@ impl Server {
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
         let accepting_ends = if self.inherited { stop.clone() } else { streams_ended.clone() };
-        let incoming = incoming(self.listener, Arc::clone(&self.gateway.limits), accepting_ends, streams_ended.clone());
+        let incoming = incoming(self.listener, &self.gateway, accepting_ends, streams_ended.clone());
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
@@ -146,7 +148,7 @@ impl Server {
     }
 }
 
-fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
+fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router<Stack<CountCalls, Identity>>) {
     let limits = &gateway.limits.keep();
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
@@ -165,6 +167,7 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router) {
     let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway), callers))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let router = builder(limits)
+        .layer(CountCalls::new(&gateway.metrics))
         .add_service(sockets)
         .add_service(sessions)
         .add_service(health_service)

@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 8] = [
     &["registry"],
     &["gateway"],
     &["api"],
-    &["config", "server", "shutdown"],
+    &["admin", "config", "server", "shutdown"],
     &["cli", "main", "lib"],
 ];
 

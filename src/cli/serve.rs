@@ -1,6 +1,6 @@
 //! `serve`: from a configuration to a running gateway, and to its end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use sd_notify::NotifyState;
@@ -14,6 +14,7 @@ use super::{
     signals::{Asked, Signals},
 };
 use crate::{
+    admin::AdminServer,
     config::{self, Config},
     error::io_sentence,
     gateway::Gateway,
@@ -37,7 +38,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
     let gateway = Gateway::new(config.limits.clone());
     gateway.usages.replace(config.quota);
     let mut reload_asked = false;
-    let server = tokio::select! {
+    let (server, admin) = tokio::select! {
         biased;
         signal = asked_to_end(&mut signals, &mut reload_asked) => {
             tracing::info!(signal, "stopped before the start was over");
@@ -52,6 +53,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
     }
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     let mut serving = std::pin::pin!(server.serve(stop.clone(), kill.clone()));
+    let mut watched = std::pin::pin!(watched(admin));
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -65,6 +67,8 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
                 break;
             }
             asked = signals.next() => asked,
+            // It answers to the very end: how the way down goes is worth a look as well.
+            never = &mut watched => match never {},
         };
         match asked {
             Asked::Reload if stop.is_cancelled() => tracing::warn!("no reload: the gateway is stopping"),
@@ -104,23 +108,41 @@ async fn asked_to_end(signals: &mut Signals, reload_asked: &mut bool) -> &'stati
 }
 
 /// Binds everything. Whatever cannot be bound is told at once.
-async fn start(config: &Config, gateway: &Arc<Gateway>, mut inherited: Inherited) -> anyhow::Result<Server> {
+async fn start(
+    config: &Config,
+    gateway: &Arc<Gateway>,
+    mut inherited: Inherited,
+) -> anyhow::Result<(Server, Option<AdminServer>)> {
     let bound = match inherited.grpc(&config.declarations) {
         Some(socket) => Server::inherit(Arc::clone(gateway), socket),
         None => Server::bind(Arc::clone(gateway), config.listen),
     };
+    let admin = config.admin.listen.map(|address| {
+        AdminServer::bind(Arc::clone(gateway), address).map_err(|error| cannot_listen(ADMIN, address, &error))
+    });
+    let admin = admin.transpose();
     let opened = config::open(gateway, &config.declarations, |name| inherited.named(name)).await;
-    match (bound, opened) {
-        (Ok(server), Ok(())) => {
+    match (bound, admin, opened) {
+        (Ok(server), Ok(admin), Ok(())) => {
             inherited.check_all_taken()?;
-            Ok(server)
+            Ok((server, admin))
         }
-        (bound, opened) => {
-            let address = bound.err().map(|error| cannot_listen(config.listen, &error));
+        (bound, admin, opened) => {
+            let address = bound.err().map(|error| cannot_listen(GRPC, config.listen, &error));
             let faults = opened.err().map(|faults| faults.to_string());
-            Err(anyhow!(address.into_iter().chain(faults).collect::<Vec<_>>().join("\n")))
+            let all = address.into_iter().chain(admin.err()).chain(faults);
+            Err(anyhow!(all.collect::<Vec<_>>().join("\n")))
         }
     }
+}
+
+/// Serves the admin port where there is one, for as long as it is polled.
+async fn watched(admin: Option<AdminServer>) -> Infallible {
+    if let Some(admin) = admin {
+        tracing::info!(address = %admin.local_addr(), "the admin server is ready: /metrics, /healthz, /readyz");
+        admin.serve(CancellationToken::new()).await;
+    }
+    std::future::pending().await
 }
 
 /// Reads the configuration again; a service manager is told when that begins and ends.
@@ -171,15 +193,19 @@ fn announce(config: &Config, gateway: &Gateway, address: SocketAddr) {
     }
 }
 
+/// The flags that say where to listen.
+const GRPC: &str = "--listen";
+const ADMIN: &str = "--set admin.listen=ADDRESS:PORT";
+
 /// What the system said, and what to do about it.
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+fn cannot_listen(flag: &str, address: SocketAddr, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program, perhaps another socket-gateway, has it: end that, or choose another address with --listen"
+            "another program, perhaps another socket-gateway, has it: end that, or choose another address with"
         }
-        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with --listen",
-        io::ErrorKind::AddrNotAvailable => "it is no address of this machine: choose another with --listen",
-        _ => "choose another address with --listen",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with",
+        io::ErrorKind::AddrNotAvailable => "it is no address of this machine: choose another with",
+        _ => "choose another address with",
     };
-    format!("cannot listen on {address}: {}; {advice}", io_sentence(error))
+    format!("cannot listen on {address}: {}; {advice} {flag}", io_sentence(error))
 }

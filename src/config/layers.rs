@@ -105,6 +105,9 @@ fn unfit(rule: Rule, value: &Value, reason: &str) -> String {
         },
         Rule::Time { .. } => format!("{value} is no time with its unit, like \"10s\" or \"5min\""),
         Rule::Address => format!("{value} is no address with its port, like \"127.0.0.1:50051\" or \"[::1]:50051\""),
+        Rule::AddressOrOff => {
+            format!("{value} is neither \"off\" nor an address with its port, like \"127.0.0.1:9464\"")
+        }
         Rule::Free | Rule::Filter => reason.to_owned(),
     }
 }

@@ -11,6 +11,7 @@ mod document;
 mod fault;
 mod fields;
 mod layers;
+mod off;
 mod open;
 mod settings;
 mod sources;
@@ -44,6 +45,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// The admin server.
+    pub admin: AdminConfig,
     /// All bounds.
     pub limits: Limits,
     /// What one identity may use.
@@ -51,6 +54,15 @@ pub struct Config {
     /// What is opened at start.
     #[serde(skip)]
     pub declarations: Declarations,
+}
+
+/// The admin server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where it listens; None: there is none.
+    #[serde(with = "off")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What is logged, and how.
@@ -80,6 +92,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
+            admin: AdminConfig::default(),
             limits: Limits::default(),
             quota: Quota::default(),
             declarations: Declarations::default(),

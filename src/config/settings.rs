@@ -39,6 +39,8 @@ pub(super) enum Rule {
     Free,
     /// An address with its port.
     Address,
+    /// An address with its port, or "off".
+    AddressOrOff,
     /// Directives for what is logged.
     Filter,
     /// A count or a size.
@@ -64,6 +66,13 @@ pub const SETTINGS: &[Setting] = &[
     )
     .at_start(),
     plain("log.filter", Rule::Filter, "What is logged: a level, or directives like `info,socket_gateway=debug`."),
+    plain(
+        "admin.listen",
+        Rule::AddressOrOff,
+        "Address and port of the admin server (HTTP: `/metrics`, `/healthz`, `/readyz`), or `off`. It asks for no \
+         credential: let only the platform reach it.",
+    )
+    .at_start(),
     number(
         "limits.sessions",
         "Live sessions (TCP connections and UDP sockets). Each costs a file descriptor and about 3 KiB.",
@@ -190,6 +199,11 @@ pub const SETTINGS: &[Setting] = &[
     number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
     time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface."),
+    number("limits.admin_connections", "Connections to the admin port."),
+    time(
+        "limits.admin_header_timeout",
+        "How long a request to the admin port may take to send its headers; an idle connection ends after it as well.",
+    ),
     time(
         "limits.grpc_connection_age",
         "A gRPC connection is told to go (GOAWAY) at this age, so that clients spread anew over several gateways. 0s: never.",

@@ -21,6 +21,9 @@ use super::{
 /// Names the file when no flag does.
 pub const FILE_VARIABLE: &str = "SOCKET_GATEWAY_CONFIG";
 
+/// What clients and the client commands read: a shell that has them must be able to start a gateway too.
+const CLIENT_VARIABLES: [&str; 3] = ["SOCKET_GATEWAY_TARGET", "SOCKET_GATEWAY_TOKEN", "SOCKET_GATEWAY_CA"];
+
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
@@ -81,7 +84,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 3] = ["log", "limits", "quota"];
+const GROUPS: [&str; 4] = ["admin", "log", "limits", "quota"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)
@@ -103,7 +106,8 @@ fn plain(value: &DeValue<'_>) -> Option<Value> {
 pub(super) fn give_environment(environment: &[(OsString, OsString)], layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in environment {
         let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX)) else { continue };
-        if name == FILE_VARIABLE || value.is_empty() || is_service_link(name, value) {
+        let is_no_setting = name == FILE_VARIABLE || CLIENT_VARIABLES.contains(&name);
+        if is_no_setting || value.is_empty() || is_service_link(name, value) {
             continue;
         }
         let origin = Origin::Environment(name.to_owned());

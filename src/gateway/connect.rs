@@ -17,6 +17,7 @@ use crate::{
     error::{Error, Reason, io_sentence},
     framing::WaitFor,
     identity::Caller,
+    metrics::DialOutcome,
     net::{resolve::ResolveError, tcp},
     policy::Protocol,
     quota::Usage,
@@ -102,6 +103,7 @@ impl Gateway {
         let dial = Dial {
             gateway: Arc::clone(self),
             session: Arc::clone(&session),
+            started: Instant::now(),
             deadline: Instant::now() + spec.connect_timeout.unwrap_or(self.limits.now().connect_timeout),
         };
         let run = {
@@ -184,6 +186,7 @@ impl Drop for GiveUp {
 struct Dial {
     gateway: Arc<Gateway>,
     session: Arc<TcpSession>,
+    started: Instant,
     deadline: Instant,
 }
 
@@ -193,11 +196,13 @@ impl Dial {
         tokio::select! {
             biased;
             reason = self.session.core.close_requested() => {
+                self.count(DialOutcome::GivenUp);
                 let error = Error::new(Reason::ConnectFailed, "the session was closed while connecting");
                 // Its `disconnected` is the last word on the events output; only the caller is told.
                 Err((self.describe(error).already_reported(), reason))
             }
-            dialled = self.connect() => dialled.map_err(|error| {
+            dialled = self.connect() => dialled.inspect(|_| self.count(DialOutcome::Connected)).map_err(|error| {
+                self.count(outcome(&error));
                 let error = self.describe(error);
                 self.session.core.emit_error(error.clone());
                 (error.already_reported(), CloseReason::Error)
@@ -226,9 +231,23 @@ impl Dial {
         drive_tcp(Arc::clone(&self.session), socket).await
     }
 
+    fn count(&self, outcome: DialOutcome) {
+        self.gateway.metrics.dials.dialled(outcome, self.started.elapsed());
+    }
+
     fn describe(&self, error: Error) -> Error {
         let (host, port) = &self.session.target;
         error.with("sessionId", &self.session.core.id).with("host", host).with("port", port)
+    }
+}
+
+fn outcome(error: &Error) -> DialOutcome {
+    let unresolved = error.metadata().contains(&("phase", "resolve".to_owned()));
+    match (error.reason(), error.code()) {
+        (Reason::PolicyDenied, _) => DialOutcome::Denied,
+        (_, Code::DeadlineExceeded) => DialOutcome::TimedOut,
+        _ if unresolved => DialOutcome::Unresolved,
+        _ => DialOutcome::Failed,
     }
 }
 

@@ -41,6 +41,7 @@ impl Gateway {
         for subscriber in self.subscribers.all() {
             let ended = subscriber.end_stalled(now);
             if ended > 0 {
+                self.metrics.delivery.streams_stalled.add(ended as u64);
                 tracing::warn!(subscriber = %subscriber.name(), ended, "streams ended: they read nothing while the backlog was full");
             }
         }

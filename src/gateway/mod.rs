@@ -8,6 +8,7 @@
 mod connect;
 mod drain;
 mod listen;
+mod measure;
 mod patterns;
 mod permission;
 mod pressure;
@@ -44,6 +45,7 @@ use crate::{
     framing::WaitFor,
     identity::Caller,
     limits::{Limits, LiveLimits},
+    metrics::Metrics,
     net::{local::is_local, resolve::Resolver},
     policy::{InForce, Policy, Profile},
     quota::{Count, Held, Pressure, Quota, Usages},
@@ -58,6 +60,8 @@ pub struct Gateway {
     pub instance_id: String,
     /// All bounds.
     pub limits: Arc<LiveLimits>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What lives.
     pub registry: Arc<Registry>,
     /// Who receives.
@@ -93,13 +97,16 @@ impl Opening<'_> {
 impl Gateway {
     /// A gateway in which nothing lives yet. Its policy is the profile `dev` until it is replaced.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let resolver = Resolver::new(limits.name_lookups);
+        let metrics = Arc::new(Metrics::new());
+        let resolver = Resolver::new(limits.name_lookups, Arc::clone(&metrics));
         let limits = Arc::new(LiveLimits::new(limits));
         let pressure = Arc::<Pressure>::default();
-        let registry = Arc::new(Registry::new(Arc::clone(&limits), Arc::clone(&pressure), Arc::new(Changes::new())));
+        let changes = Arc::new(Changes::new());
+        let registry = Registry::new(Arc::clone(&limits), Arc::clone(&pressure), changes, Arc::clone(&metrics));
+        let registry = Arc::new(registry);
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
-            subscribers: Subscribers::new(Arc::clone(&limits), Arc::clone(&pressure)),
+            subscribers: Subscribers::new(Arc::clone(&limits), Arc::clone(&pressure), Arc::clone(&metrics)),
             policy: InForce::new(Policy::new(Profile::Dev, Vec::new(), Vec::new()), is_local),
             resolver,
             patterns: Patterns::default(),
@@ -110,6 +117,7 @@ impl Gateway {
             messages: AtomicU64::new(0),
             opening: Mutex::new(()),
             registry,
+            metrics,
             limits,
         })
     }

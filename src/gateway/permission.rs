@@ -11,6 +11,7 @@ use super::Gateway;
 use crate::{
     error::{Error, Reason, shortened},
     identity::Caller,
+    metrics::Action,
     net::{
         self,
         resolve::{ResolveError, literal},
@@ -79,7 +80,7 @@ impl Gateway {
     ) -> Error {
         let (protocol, host) = (to.protocol.as_str(), shortened(to.host));
         let what = format!("{protocol} to {host} port {}", to.port);
-        self.denied(caller, "dial", &what, address, verdict).with("protocol", protocol)
+        self.denied(caller, Action::Dial, &what, address, verdict).with("protocol", protocol)
     }
 
     /// Whether the caller may bind an address.
@@ -92,7 +93,7 @@ impl Gateway {
             return Ok(());
         }
         let what = format!("binding {} {address}", protocol.as_str());
-        let denied = self.denied(caller, "bind", &what, Some(address), &verdict);
+        let denied = self.denied(caller, Action::Bind, &what, Some(address), &verdict);
         Err(denied.with("protocol", protocol.as_str()).with("host", address.ip()).with("port", address.port()))
     }
 
@@ -106,7 +107,7 @@ impl Gateway {
             return Ok(());
         }
         let what = format!("joining the group {group}");
-        let denied = self.denied(caller, "join", &what, Some(SocketAddr::new(group, port)), &verdict);
+        let denied = self.denied(caller, Action::Join, &what, Some(SocketAddr::new(group, port)), &verdict);
         Err(denied.with("protocol", Protocol::Udp.as_str()).with("host", group).with("port", port))
     }
 
@@ -115,12 +116,14 @@ impl Gateway {
     fn denied(
         &self,
         caller: &Caller,
-        direction: &'static str,
+        action: Action,
         what: &str,
         address: Option<SocketAddr>,
         verdict: &Verdict,
     ) -> Error {
+        self.metrics.doors.denied(action);
         let Verdict { rule, tls_missing, .. } = verdict;
+        let direction = action.as_str();
         let address = address.map(tracing::field::display);
         let (identity, namespace) = (&caller.identity, &caller.namespace);
         tracing::info!(%identity, %namespace, direction, what, address, %rule, "denied by the policy");
@@ -128,7 +131,7 @@ impl Gateway {
             _ if *tls_missing => format!("the rule \"{rule}\" allows {what} over TLS only, and this is not"),
             RuleName::Own(_) => format!("the rule \"{rule}\" denies {what}"),
             RuleName::Profile(..) => {
-                let list = if direction == "dial" { "policy.dial" } else { "policy.bind" };
+                let list = if action == Action::Dial { "policy.dial" } else { "policy.bind" };
                 format!("{what} is denied by {rule}; the operator can allow it by a rule in [[{list}]]")
             }
             RuleName::Fixed(_) => format!("{what} is always denied ({rule})"),

@@ -10,10 +10,30 @@ use crate::{
     envelope::{Body, CloseReason, Envelope, MessageId},
     error::{Error, Reason},
     identity::Caller,
+    metrics::{ExchangeMetrics, ExchangeOutcome},
     registry::Session,
     session::{self, Answer, Close, ExchangeSpec, Send, Sending, TcpSession, Written},
     subscriber::{LaneKey, Subscriber},
 };
+
+/// Measures an exchange, also where its caller leaves.
+struct Timing<'a> {
+    metrics: &'a ExchangeMetrics,
+    started: Instant,
+    outcome: ExchangeOutcome,
+}
+
+impl<'a> Timing<'a> {
+    fn start(metrics: &'a ExchangeMetrics) -> Self {
+        Self { metrics, started: Instant::now(), outcome: ExchangeOutcome::Left }
+    }
+}
+
+impl Drop for Timing<'_> {
+    fn drop(&mut self) {
+        self.metrics.ended(self.outcome, self.started.elapsed());
+    }
+}
 
 /// A send that is done.
 #[derive(Clone, Debug)]
@@ -132,7 +152,14 @@ impl Gateway {
         };
         pace(&session, &call.items).await;
         let send = Send { items: call.items, claim: None, expected_offset: call.expected_offset };
-        session::exchange(&session, send, &spec).await
+        let mut timing = Timing::start(&self.metrics.exchanges);
+        let answered = session::exchange(&session, send, &spec, &self.metrics.exchanges.turn_wait).await;
+        timing.outcome = match &answered {
+            Ok(_) => ExchangeOutcome::Answered,
+            Err(error) if error.reason() == Reason::Timeout => ExchangeOutcome::TimedOut,
+            Err(_) => ExchangeOutcome::Failed,
+        };
+        answered
     }
 
     /// Asks a session to close.

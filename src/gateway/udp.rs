@@ -129,7 +129,10 @@ impl Gateway {
             None => {
                 let socket = udp::sender(&to).map_err(|error| failed(&error))?;
                 let sent = udp::send(&socket, &Mutex::default(), to, &spec.payload, &spec.options).await;
-                sent.map_err(|error| failed(&error))?
+                let bytes = sent.map_err(|error| failed(&error))?;
+                self.metrics.sessions.lone_datagrams.increment();
+                self.metrics.sessions.lone_datagram_bytes.add(bytes as u64);
+                bytes
             }
         };
         let message_id = self.message_id();

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::limits::fixed;
+use crate::{
+    limits::fixed,
+    metrics::{LookupOutcome, Metrics},
+};
 
 /// Addresses tried per name, so that a hostile zone cannot make one connect try thousands.
 const ADDRESSES: usize = 16;
@@ -19,6 +22,7 @@ const ADDRESSES: usize = 16;
 /// A bounded front of the system's resolver.
 pub struct Resolver {
     lookups: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
 }
 
 /// Why a host gave no address.
@@ -45,8 +49,8 @@ pub enum ResolveError {
 
 impl Resolver {
     /// A resolver that runs at most this many lookups at once.
-    pub fn new(lookups: usize) -> Self {
-        Self { lookups: Arc::new(Semaphore::new(lookups)) }
+    pub fn new(lookups: usize, metrics: Arc<Metrics>) -> Self {
+        Self { lookups: Arc::new(Semaphore::new(lookups)), metrics }
     }
 
     /// All addresses of a host, families interleaved (RFC 8305, section 4), at most 16.
@@ -57,6 +61,18 @@ impl Resolver {
         if let Some(addr) = literal(host, port)? {
             return Ok(vec![addr]);
         }
+        let started = Instant::now();
+        let found = self.look_up(host, port, deadline).await;
+        let outcome = match &found {
+            Ok(_) => LookupOutcome::Found,
+            Err(ResolveError::TimedOut(_)) => LookupOutcome::TimedOut,
+            Err(_) => LookupOutcome::NotFound,
+        };
+        self.metrics.dials.looked_up(outcome, started.elapsed());
+        found
+    }
+
+    async fn look_up(&self, host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, ResolveError> {
         let timed_out = || ResolveError::TimedOut(host.to_owned());
         let lookups = Arc::clone(&self.lookups);
         let permit = tokio::time::timeout_at(deadline, lookups.acquire_owned()).await.map_err(|_| timed_out())?;

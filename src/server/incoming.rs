@@ -20,7 +20,12 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
 use super::admission::{Admission, Place};
-use crate::{limits::LiveLimits, net};
+use crate::{
+    gateway::Gateway,
+    limits::LiveLimits,
+    metrics::{Door, Metrics},
+    net,
+};
 
 /// The HTTP/2 connection preface (RFC 9113, section 3.4) is this long; the SETTINGS frame after it comes with it.
 const PREFACE_BYTES: usize = 24;
@@ -32,10 +37,11 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
 pub(super) fn incoming(
     listener: TcpListener,
-    limits: Arc<LiveLimits>,
+    gateway: &Gateway,
     stop: CancellationToken,
     end: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
+    let (limits, metrics) = (Arc::clone(&gateway.limits), Arc::clone(&gateway.metrics));
     let admission = Admission::new(Arc::clone(&limits));
     let (out, stream) = mpsc::channel(1);
     let held = out.clone();
@@ -53,12 +59,13 @@ pub(super) fn incoming(
                         }
                     };
                     net::tcp::tune(&stream);
-                    let connection = Connection::new(stream, place, &limits);
+                    let connection = Connection::new(stream, place, &limits, &metrics);
                     if out.send(Ok(connection)).await.is_err() {
                         return;
                     }
                 }
                 Err(error) => {
+                    metrics.doors.accept_failed(Door::Grpc);
                     tracing::warn!(%error, ?rest, "accepting a gRPC connection failed; resting");
                     sleep(rest).await;
                     rest = (rest * 2).min(LONGEST_REST);
@@ -83,6 +90,7 @@ pub(super) struct Connection {
     /// When its age has come. hyper says GOAWAY long before.
     end: Option<Pin<Box<Sleep>>>,
     place: Place,
+    metrics: Arc<Metrics>,
 }
 
 /// What a connection is allowed while it has not sent its preface.
@@ -94,7 +102,9 @@ struct Preface {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: Place, limits: &LiveLimits) -> Self {
+    fn new(stream: TcpStream, place: Place, limits: &LiveLimits, metrics: &Arc<Metrics>) -> Self {
+        metrics.doors.grpc_accepted.increment();
+        metrics.doors.grpc_open.enter();
         let limits = limits.now();
         let preface = Preface {
             come: 0,
@@ -103,7 +113,19 @@ impl Connection {
         };
         let age = (!limits.grpc_connection_age.is_zero())
             .then(|| limits.grpc_connection_age + limits.grpc_connection_age_grace);
-        Self { stream, preface: Some(preface), end: age.map(|age| Box::pin(sleep(age))), place }
+        Self {
+            stream,
+            preface: Some(preface),
+            end: age.map(|age| Box::pin(sleep(age))),
+            place,
+            metrics: Arc::clone(metrics),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.doors.grpc_open.leave();
     }
 }
 

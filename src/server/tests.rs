@@ -31,3 +31,31 @@ async fn sessions_are_drained_even_where_no_client_is_connected() {
         assert!(gateway.registry.sessions().is_empty(), "round {round}");
     }
 }
+
+/// Every method that is served has its own series; the list in `metrics` cannot see the descriptors.
+#[test]
+fn metrics_know_every_method_that_is_served() {
+    use std::collections::BTreeSet;
+
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    let sets = [
+        proto::DESCRIPTORS,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    let mut served = BTreeSet::new();
+    for set in sets {
+        for file in FileDescriptorSet::decode(set).expect("descriptors").file {
+            for service in &file.service {
+                for method in &service.method {
+                    served.insert(format!("{}.{}/{}", file.package(), service.name(), method.name()));
+                }
+            }
+        }
+    }
+    let known: BTreeSet<String> = crate::metrics::METHODS.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(known, served);
+}

@@ -10,10 +10,9 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::kind::Kind;
 use crate::{
     changes::{Change, Changes},
-    envelope::{Body, CloseReason, Envelope, ListenerId, SessionId},
+    envelope::{Body, CloseReason, Envelope, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     identity::{Caller, Scoped},
     quota::Usage,

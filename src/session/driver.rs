@@ -19,6 +19,7 @@ use super::{
 use crate::{
     envelope::{Body, CloseReason},
     error::{Error, Reason, io_sentence},
+    metrics::Histogram,
     net::tcp::{reset_on_close, send_fin},
 };
 
@@ -75,14 +76,22 @@ impl Drop for CancelSend<'_> {
     }
 }
 
-/// Sends and waits for the answer, exclusively. Dropping the future, or its deadline, leaves the turn to the late answer.
+/// Sends and waits for the answer, exclusively. Dropping the future, or its deadline, leaves the turn to the late answer. How long
+/// the turn was waited for is observed by `turn_wait`.
 ///
 /// # Errors
 /// TIMEOUT, SESSION_ENDED, LIMIT_REACHED, FRAME_TOO_LONG, and those of a send.
-pub async fn exchange(session: &Arc<TcpSession>, send: Send, spec: &ExchangeSpec) -> Result<(Written, Answer), Error> {
-    let _call = session.core.attend();
+pub async fn exchange(
+    session: &Arc<TcpSession>,
+    send: Send,
+    spec: &ExchangeSpec,
+    turn_wait: &Histogram,
+) -> Result<(Written, Answer), Error> {
+    let (_call, asked) = (session.core.attend(), Instant::now());
     let late = |phase| timed_out(session.core.id.as_str(), phase);
-    let turn = timeout_at(spec.deadline, session.take_turn()).await.map_err(|_| late("turn"))??;
+    let turn = timeout_at(spec.deadline, session.take_turn()).await;
+    turn_wait.observe(asked.elapsed());
+    let turn = turn.map_err(|_| late("turn"))??;
     let Exchanging { sending, id, answer } = session.start_exchange(send, spec, turn)?;
     let mut guard = LeaveExchange { session, id, abort: spec.abort_unanswered, armed: true };
     let written = timeout_at(spec.deadline, wait_sent(session, sending)).await.map_err(|_| late("write"))??;

@@ -97,12 +97,13 @@ impl Listener {
 }
 
 /// Accepts until stopped, then closes the socket. `may_accept` is asked before each connection is taken from the kernel's queue;
-/// `accepted` makes a session of it. Neither may wait.
+/// `accepted` makes a session of it; `failed` is told where accepting failed. None of them may wait.
 pub async fn accept_loop(
     listener: Arc<Listener>,
     socket: TcpListener,
     may_accept: impl Fn() -> bool + Send + Sync,
     accepted: impl Fn(TcpStream) + Send + Sync,
+    failed: impl Fn() + Send + Sync,
 ) {
     let mut rest = SHORTEST_REST;
     loop {
@@ -122,7 +123,10 @@ pub async fn accept_loop(
             }
             // The peer left before it was accepted: nothing is wrong here.
             Some(Err(error)) if is_of_one_connection(&error) => continue,
-            Some(Err(error)) => tracing::warn!(listener = %listener.id, %error, ?rest, "accepting failed; resting"),
+            Some(Err(error)) => {
+                failed();
+                tracing::warn!(listener = %listener.id, %error, ?rest, "accepting failed; resting");
+            }
             None => tracing::debug!(listener = %listener.id, ?rest, "nothing more may be opened; resting"),
         }
         tokio::select! {

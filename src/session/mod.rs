@@ -9,7 +9,6 @@ mod core;
 mod driver;
 mod exchange;
 mod inbound;
-mod kind;
 mod listener;
 mod outbound;
 mod sending;
@@ -21,9 +20,9 @@ pub use self::{
     core::{Attending, Close, Core, OnTimeout, SessionSpec},
     driver::{drive as drive_tcp, exchange, send, send_later},
     exchange::{Answer, End, ExchangeSpec},
-    kind::{Kind, State},
     listener::{Listener, accept_loop},
     outbound::{PutOff, Send, Sending, Written},
     tcp::{Mode, TcpSession, TcpSpec},
     udp::{UdpSession, drive as drive_udp},
 };
+pub use crate::envelope::{Kind, State};

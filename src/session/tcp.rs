@@ -19,13 +19,12 @@ use super::{
     core::{Core, SessionSpec},
     exchange::Collector,
     inbound::Inbound,
-    kind::State,
     outbound::{Outbound, Pumped},
     turn::Turn,
 };
 use crate::{
     claims::{ClaimMove, DataClaim},
-    envelope::{CloseReason, Ends},
+    envelope::{CloseReason, Ends, State},
     error::Error,
     framing::{LineFramer, LineTooLong, WaitFor},
     limits::Limits,

@@ -17,16 +17,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{
-    core::{Close, Core, Due, OnTimeout},
-    kind::State,
-};
+use super::core::{Close, Core, Due, OnTimeout};
 use crate::{
     claims::{ClaimMove, DataClaim},
-    envelope::{Body, CloseReason, Envelope},
+    envelope::{Body, CloseReason, Envelope, State},
     error::{Error, Reason, io_sentence},
     identity::Caller,
     net::udp::{Received, SendOptions, send, try_receive},
+    subscriber::DroppedBy,
 };
 
 /// The largest datagram there is.
@@ -159,7 +157,7 @@ impl UdpSession {
     fn deliver(&self, received: &Received, payload: Bytes) {
         if self.core.usage.as_ref().is_some_and(|usage| usage.received.left().is_err()) {
             // Its owner has received as much as it may in this time.
-            self.count_drops(1);
+            self.count_drops(1, DroppedBy::Quota);
             return;
         }
         self.core.count_received(payload.len());
@@ -169,9 +167,9 @@ impl UdpSession {
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
     }
 
-    fn count_drops(&self, datagrams: u32) {
+    fn count_drops(&self, datagrams: u32, by: DroppedBy) {
         self.dropped.fetch_add(datagrams.into(), Ordering::Relaxed);
-        self.claim().lane().count_dropped(datagrams.into());
+        self.claim().lane().count_dropped(datagrams.into(), by);
     }
 
     fn close_socket(&self) {
@@ -242,7 +240,7 @@ fn receive(session: &UdpSession, socket: &UdpSocket, kernel_dropped: &mut u32) {
                 let dropped = received.kernel_dropped.wrapping_sub(*kernel_dropped);
                 if dropped > 0 {
                     *kernel_dropped = received.kernel_dropped;
-                    session.count_drops(dropped);
+                    session.count_drops(dropped, DroppedBy::Kernel);
                 }
                 session.deliver(&received, payload);
             }

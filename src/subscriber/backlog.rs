@@ -9,6 +9,7 @@ use std::{
     collections::VecDeque,
     sync::Arc,
     task::{Context, Waker},
+    time::SystemTime,
 };
 
 use slab::Slab;
@@ -16,15 +17,17 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Gap, SubscriberView, Wakes,
+    brakes::Brakes,
     filter::{Ack, Filter, LaneKey},
     lane_state::Class,
-    lanes::{Brakes, Lanes},
+    lanes::{DroppedBy, Lanes},
     log::{Entry, Fate, Log},
 };
 use crate::{
     envelope::Envelope,
     error::{Error, Reason, Violation},
     limits::Limits,
+    metrics::Metrics,
 };
 
 /// Where a broken stream stopped.
@@ -78,7 +81,7 @@ impl StreamState {
 
 pub(super) struct Backlog {
     limits: Arc<Limits>,
-    lanes: Lanes,
+    pub lanes: Lanes,
     log: Log,
     streams: Slab<StreamState>,
     last_detached: Instant,
@@ -86,9 +89,9 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(limits: Arc<Limits>, brakes: Brakes, now: Instant) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>, brakes: Brakes, now: Instant) -> Self {
         Self {
-            lanes: Lanes::new(Arc::clone(&limits), brakes),
+            lanes: Lanes::new(Arc::clone(&limits), metrics, brakes),
             limits,
             log: Log::new(),
             streams: Slab::new(),
@@ -101,10 +104,6 @@ impl Backlog {
     pub(super) fn limit(&mut self, limits: &Arc<Limits>) {
         self.limits = Arc::clone(limits);
         self.lanes.limit(limits);
-    }
-
-    pub(super) fn lanes(&self) -> &Lanes {
-        &self.lanes
     }
 
     pub(super) fn open_lane(&mut self, key: LaneKey) -> usize {
@@ -135,8 +134,8 @@ impl Backlog {
         self.lanes.push_datagram(lane, envelope)
     }
 
-    pub(super) fn count_dropped(&mut self, lane: usize, datagrams: u64) {
-        self.lanes.count_dropped(lane, datagrams);
+    pub(super) fn count_dropped(&mut self, lane: usize, datagrams: u64, by: DroppedBy) {
+        self.lanes.count_dropped(lane, datagrams, by);
     }
 
     pub(super) fn read_budget(&mut self, lane: usize, notify: &Arc<Notify>) -> usize {
@@ -369,6 +368,10 @@ impl Backlog {
         (ended, wakes)
     }
 
+    pub(super) fn oldest(&self) -> Option<SystemTime> {
+        self.lanes.oldest().into_iter().chain(self.log.oldest().map(|envelope| envelope.time)).min()
+    }
+
     /// What must be nothing when everything is delivered and closed: lanes, bytes, envelopes, events, reports, paused.
     #[cfg(test)]
     pub(super) fn counters(&self) -> [usize; 6] {
@@ -381,7 +384,8 @@ impl Backlog {
             name,
             epoch,
             next_sequence: self.log.next_sequence(),
-            streams: self.streams.len(),
+            // One that was ended is there until its client has read that it was.
+            streams: self.streams.iter().filter(|(_, stream)| stream.is_live()).count(),
             backlog_bytes: self.lanes.bytes,
             backlog_envelopes: self.lanes.outstanding,
             paused_sessions: self.lanes.paused,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{LaneKey, Subscriber};
+use super::{DroppedBy, LaneKey, Subscriber};
 use crate::envelope::Envelope;
 
 /// A handle of one lane. The lane lives until its last handle is dropped and everything in it is delivered.
@@ -65,9 +65,9 @@ impl Lane {
         dropped
     }
 
-    /// Counts datagrams that the kernel dropped; the next one delivered says so.
-    pub fn count_dropped(&self, datagrams: u64) {
-        self.subscriber.lock().count_dropped(self.index, datagrams);
+    /// Counts datagrams that were dropped before they came here; the next one delivered says so.
+    pub fn count_dropped(&self, datagrams: u64, by: DroppedBy) {
+        self.subscriber.lock().count_dropped(self.index, datagrams, by);
     }
 
     /// Adds a lifecycle event: never dropped. Their number is bounded because each session and listener emits only a few, and

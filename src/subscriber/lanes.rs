@@ -7,21 +7,28 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::SystemTime,
 };
 
 use slab::Slab;
 use tokio::sync::Notify;
 
 use super::{
-    filter::{Ack, Filter, LaneKey},
+    brakes::Brakes,
+    filter::{Filter, LaneKey},
     lane_state::{Class, LaneState},
     queue::pop,
 };
-use crate::{
-    envelope::{Envelope, ListenerId, SessionId},
-    limits::Limits,
-    quota::{Pressure, Usage},
-};
+use crate::{envelope::Envelope, limits::Limits, metrics::Metrics};
+
+/// Who dropped a datagram before it came here.
+#[derive(Clone, Copy, Debug)]
+pub enum DroppedBy {
+    /// The kernel: the socket's buffer was full.
+    Kernel,
+    /// The quota of the socket's owner.
+    Quota,
+}
 
 /// What one lane may deliver before the next one's turn, in cost bytes.
 const QUANTUM: usize = 16 * 1024;
@@ -35,27 +42,13 @@ pub(super) struct Popped {
     pub envelope: Envelope,
 }
 
-/// What keeps a backlog's sessions from being read although it has room itself.
-#[derive(Default)]
-pub(super) struct Brakes {
-    /// Too much of all subscribers.
-    pub all: Arc<Pressure>,
-    /// Too much of its owner's.
-    pub own: Option<Arc<Usage>>,
-}
-
-impl Brakes {
-    fn are_on(&self) -> bool {
-        self.all.pauses() || self.own.as_ref().is_some_and(|usage| usage.backlog.is_too_much())
-    }
-}
-
 /// All lanes of a backlog.
 pub(super) struct Lanes {
     limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
     pub brakes: Brakes,
-    slab: Slab<(LaneKey, LaneState)>,
-    by_key: HashMap<LaneKey, usize>,
+    pub slab: Slab<(LaneKey, LaneState)>,
+    pub by_key: HashMap<LaneKey, usize>,
     ready: VecDeque<usize>,
     quantum_left: usize,
     demand: Vec<Filter>,
@@ -73,9 +66,10 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(limits: Arc<Limits>, brakes: Brakes) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>, brakes: Brakes) -> Self {
         Self {
             limits,
+            metrics,
             brakes,
             slab: Slab::new(),
             by_key: HashMap::new(),
@@ -205,8 +199,7 @@ impl Lanes {
             dropped += 1;
             let Some((_, oldest)) = pop(&mut lane.data) else {
                 lane.missing_data += 1;
-                self.dropped += dropped;
-                return dropped;
+                return self.note_dropped(dropped);
             };
             match lane.data.front_mut() {
                 Some((_, next)) => next.dropped_before += 1 + oldest.dropped_before,
@@ -214,9 +207,16 @@ impl Lanes {
             }
             self.release(index, Class::Data, oldest.cost());
         }
-        self.dropped += dropped;
         self.push(index, Class::Data, envelope);
-        dropped
+        self.note_dropped(dropped)
+    }
+
+    fn note_dropped(&mut self, datagrams: u64) -> u64 {
+        if datagrams > 0 {
+            self.dropped += datagrams;
+            self.metrics.delivery.dropped_by_backlog.add(datagrams);
+        }
+        datagrams
     }
 
     /// Takes back the data that has not left the lane.
@@ -236,12 +236,18 @@ impl Lanes {
         } else {
             self.slab[index].1.missing_reports += 1;
             self.dropped += 1;
+            self.metrics.delivery.reports_dropped.increment();
         }
     }
 
-    pub(super) fn count_dropped(&mut self, index: usize, datagrams: u64) {
+    pub(super) fn count_dropped(&mut self, index: usize, datagrams: u64, by: DroppedBy) {
         self.slab[index].1.missing_data += datagrams;
         self.dropped += datagrams;
+        match by {
+            DroppedBy::Kernel => &self.metrics.delivery.dropped_by_kernel,
+            DroppedBy::Quota => &self.metrics.delivery.dropped_by_quota,
+        }
+        .add(datagrams);
     }
 
     /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again
@@ -258,6 +264,9 @@ impl Lanes {
         };
         let was_paused = if room > 0 { lane.paused.take() } else { lane.paused.replace(Arc::clone(notify)) }.is_some();
         self.paused = self.paused + usize::from(room == 0) - usize::from(was_paused);
+        if room == 0 && !was_paused {
+            self.metrics.delivery.read_pauses.increment();
+        }
         room
     }
 
@@ -343,51 +352,14 @@ impl Lanes {
         }
     }
 
-    /// Keeps an envelope that was handed out until it is acked.
-    pub(super) fn hold(&mut self, popped: &Popped, sequence: u64) {
-        self.slab[popped.lane].1.unacked.push_back((sequence, popped.class, popped.cost, popped.envelope.clone()));
-    }
-
-    /// Unacked envelopes after a sequence, in order.
-    pub(super) fn unacked_after(&self, sequence: u64) -> VecDeque<(u64, Envelope)> {
-        let mut all: Vec<(u64, Envelope)> = self
-            .slab
-            .iter()
-            .flat_map(|(_, (_, lane))| lane.unacked.iter())
-            .filter(|(held, ..)| *held > sequence)
-            .map(|(held, _, _, envelope)| (*held, envelope.clone()))
-            .collect();
-        all.sort_unstable_by_key(|(held, _)| *held);
-        all.into()
-    }
-
-    pub(super) fn ack(&mut self, ack: &Ack) {
-        if ack.all > 0 {
-            let indexes: Vec<usize> = self.slab.iter().map(|(index, _)| index).collect();
-            for index in indexes {
-                self.ack_lane(index, ack.all);
-            }
-        }
-        for (id, sequence) in &ack.lanes {
-            let keys = match id.as_str() {
-                "" => [LaneKey::Control, LaneKey::Control],
-                id => [LaneKey::Session(SessionId::new(id)), LaneKey::Listener(ListenerId::new(id))],
-            };
-            for key in keys {
-                if let Some(&index) = self.by_key.get(&key) {
-                    self.ack_lane(index, *sequence);
-                }
-            }
-        }
-    }
-
-    fn ack_lane(&mut self, index: usize, sequence: u64) {
-        while let Some(&(held, class, cost, _)) = self.slab.get(index).and_then(|(_, lane)| lane.unacked.front()) {
-            if held > sequence {
-                break;
-            }
-            pop(&mut self.slab[index].1.unacked);
-            self.release(index, class, cost);
-        }
+    /// When the oldest envelope that waits in a lane or for its ack was emitted.
+    pub(super) fn oldest(&self) -> Option<SystemTime> {
+        let of_lane = |lane: &LaneState| {
+            let event = lane.events.front().map(|(.., envelope)| envelope.time);
+            let data = lane.data.front().map(|(_, envelope)| envelope.time);
+            let unacked = lane.unacked.front().map(|(.., envelope)| envelope.time);
+            event.into_iter().chain(data).chain(unacked).min()
+        };
+        self.slab.iter().filter_map(|(_, (_, lane))| of_lane(lane)).min()
     }
 }

@@ -80,6 +80,11 @@ impl Log {
         true
     }
 
+    /// The oldest entry that not every stream has passed.
+    pub(super) fn oldest(&self) -> Option<&Envelope> {
+        self.get(self.passed).filter(|entry| entry.fate != Fate::Returned).map(Entry::envelope)
+    }
+
     /// The first sequence before `end` that no stream has taken and this one would.
     pub(super) fn first_waiting(&self, end: u64, takes: impl Fn(&Envelope) -> bool) -> Option<u64> {
         (self.passed..end).find(|sequence| {

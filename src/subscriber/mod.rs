@@ -9,6 +9,7 @@
 //! memory stays within `limits`; lanes and streams free themselves in Drop.
 
 mod backlog;
+mod brakes;
 mod filter;
 mod lane;
 mod lane_state;
@@ -19,20 +20,23 @@ mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unacked;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
+    time::SystemTime,
 };
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::{backlog::Backlog, lanes::Brakes};
+use self::{backlog::Backlog, brakes::Brakes};
 pub use self::{
     backlog::ResumePoint,
     filter::{Ack, Filter, LaneKey},
     lane::Lane,
+    lanes::DroppedBy,
     stream::{Batch, Gap, Start, Subscription},
     table::Subscribers,
 };
@@ -40,6 +44,7 @@ use crate::{
     error::Error,
     identity::{Caller, Scoped},
     limits::Limits,
+    metrics::Metrics,
     quota::Usage,
 };
 
@@ -78,12 +83,12 @@ pub struct SubscriberView {
 }
 
 impl Subscriber {
-    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>, brakes: Brakes) -> Self {
+    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>, metrics: &Arc<Metrics>, brakes: Brakes) -> Self {
         Self {
             name,
             owner,
             epoch: Uuid::new_v4().simple().to_string().into(),
-            backlog: Mutex::new(Backlog::new(Arc::clone(limits), brakes, Instant::now())),
+            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Arc::clone(metrics), brakes, Instant::now())),
         }
     }
 
@@ -126,12 +131,12 @@ impl Subscriber {
     /// What it holds undelivered or unacked, and whose quota that counts for.
     pub fn held(&self) -> (usize, Option<Arc<Usage>>) {
         let backlog = self.lock();
-        (backlog.lanes().bytes, backlog.lanes().brakes.own.clone())
+        (backlog.lanes.bytes, backlog.lanes.brakes.own.clone())
     }
 
     /// Reading may go on: sessions that wait for credit look again.
     pub fn release(&self) {
-        self.lock().lanes().signal_paused();
+        self.lock().lanes.signal_paused();
     }
 
     /// Acks envelopes; frees the credit they held.
@@ -156,6 +161,11 @@ impl Subscriber {
     pub fn view(&self) -> SubscriberView {
         let (name, epoch) = (Arc::clone(&self.name), Arc::clone(&self.epoch));
         self.lock().view(name, epoch)
+    }
+
+    /// When its oldest envelope that is undelivered or unacked was emitted.
+    pub fn oldest(&self) -> Option<SystemTime> {
+        self.lock().oldest()
     }
 
     // A panic under this lock is a bug of ours in one call; the backlog's counters are adjusted together after the fallible part,

@@ -8,11 +8,12 @@ use std::{
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
-use super::{Subscriber, lanes::Brakes};
+use super::{Subscriber, brakes::Brakes};
 use crate::{
     error::Error,
     identity::{Caller, Scoped},
     limits::{Limits, LiveLimits},
+    metrics::Metrics,
     quota::{Held, Pressure, Usage},
 };
 
@@ -24,6 +25,7 @@ type Table = HashMap<Scoped<Arc<str>>, Entry, RandomState>;
 pub struct Subscribers {
     limits: Arc<LiveLimits>,
     pressure: Arc<Pressure>,
+    metrics: Arc<Metrics>,
     table: Mutex<Table>,
 }
 
@@ -36,8 +38,8 @@ struct Entry {
 
 impl Subscribers {
     /// An empty table.
-    pub fn new(limits: Arc<LiveLimits>, pressure: Arc<Pressure>) -> Self {
-        Self { limits, pressure, table: Mutex::default() }
+    pub fn new(limits: Arc<LiveLimits>, pressure: Arc<Pressure>, metrics: Arc<Metrics>) -> Self {
+        Self { limits, pressure, metrics, table: Mutex::default() }
     }
 
     /// The subscriber of this name in the caller's namespace, made where there is none. The flag tells whether it is new.
@@ -65,7 +67,7 @@ impl Subscribers {
         let usage = usage();
         let place = usage.as_ref().map(|usage| usage.subscriber()).transpose()?;
         let brakes = Brakes { all: Arc::clone(&self.pressure), own: usage };
-        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits, brakes));
+        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits, &self.metrics, brakes));
         table.insert(
             subscriber.scoped_name(),
             Entry { subscriber: Arc::clone(&subscriber), idle_since: None, _place: place },

@@ -34,6 +34,10 @@ mod greetings;
 mod leaving;
 /// Listeners: what they accept, how they end, and that their port is free then.
 mod listeners;
+/// Metrics: what the admin server shows is exactly what happened, and what it costs is bounded.
+mod metrics;
+/// Quotas of one identity, and what is too much for all.
+mod quotas;
 /// Request ids: a retry answers with what the first call opened, and a cancelled call goes on.
 mod request_ids;
 /// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.

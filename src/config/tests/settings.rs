@@ -28,6 +28,12 @@ fn a_meaning_speaks_of_zero_exactly_where_zero_is_allowed() {
 }
 
 #[test]
+fn a_shell_that_is_set_up_for_clients_can_start_a_gateway() {
+    let names = ["SOCKET_GATEWAY_TARGET", "SOCKET_GATEWAY_TOKEN", "SOCKET_GATEWAY_CA"];
+    load("", &names.map(|name| (name, "anything")), &[]).expect("none of these is a setting");
+}
+
+#[test]
 fn the_defaults_keep_every_rule_and_relation() {
     let defaults = values(&Config::default());
     for setting in SETTINGS {

@@ -116,7 +116,7 @@ impl Bench {
         match step {
             Step::Push(kind, lane, cost) => self.push(kind, lane, cost),
             Step::Kernel => {
-                self.backlog.count_dropped(self.lanes[UDP], 1);
+                self.backlog.count_dropped(self.lanes[UDP], 1, DroppedBy::Kernel);
                 self.kernel_dropped += 1;
                 self.history[UDP][1].push(Happened::KernelDrop);
             }

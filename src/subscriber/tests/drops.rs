@@ -28,11 +28,11 @@ fn drops_of_the_kernel_and_of_the_backlog_add_up() {
     let mut backlog = backlog();
     let key = session("udp");
     let lane = backlog.open_lane(key.clone());
-    backlog.count_dropped(lane, 5);
+    backlog.count_dropped(lane, 5, DroppedBy::Kernel);
     for n in 0..6 {
         backlog.push_datagram(lane, datagram(&key, n, 1024));
     }
-    backlog.count_dropped(lane, 3);
+    backlog.count_dropped(lane, 3, DroppedBy::Kernel);
     let stream = attach(&mut backlog, Filter::ALL);
     assert_eq!(told(&mut backlog, stream), [(2, 7), (3, 0), (4, 0), (5, 0)]);
     backlog.push_datagram(lane, datagram(&key, 6, 1024));

@@ -18,9 +18,9 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    Ack, Filter, Gap, LaneKey, ResumePoint, SubscriberView,
+    Ack, DroppedBy, Filter, Gap, LaneKey, ResumePoint, SubscriberView,
     backlog::{Backlog, Taken},
-    lanes::Brakes,
+    brakes::Brakes,
 };
 use crate::{
     envelope::{Body, Envelope, MessageId, SessionId},
@@ -56,7 +56,7 @@ fn backlog() -> Backlog {
 }
 
 fn backlog_with(limits: Limits) -> Backlog {
-    Backlog::new(Arc::new(limits), Brakes::default(), Instant::now())
+    Backlog::new(Arc::new(limits), Arc::default(), Brakes::default(), Instant::now())
 }
 
 fn session(name: &str) -> LaneKey {

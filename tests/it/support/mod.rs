@@ -1,5 +1,6 @@
 //! A gateway to test, clients to it, peers for it, and patience.
 
+pub mod admin;
 pub mod attached;
 pub mod calls;
 pub mod peers;
