@@ -1,6 +1,6 @@
 //! A rate: so much a second on the average, and a second's worth at once.
 //!
-//! Whoever finds something in the bucket may take all it needs, and leaves a debt: a send is one piece, and is paced by what it
+//! What is larger than the bucket is taken when the bucket is full, and leaves a debt: a send is one piece, and is paced by what it
 //! makes the next one wait. The state is the moment at which the bucket will be full again (the generic cell rate algorithm of ITU-T
 //! I.371), so that taking is one compare and swap, and asking an unlimited bucket one load.
 
@@ -33,10 +33,10 @@ impl Bucket {
         self.rate.store(rate as u64, Ordering::Relaxed);
     }
 
-    /// Takes an amount, if anything is in the bucket.
+    /// Takes an amount, if it is in the bucket or the bucket is full.
     ///
     /// # Errors
-    /// How long it will stay empty.
+    /// How long that will take.
     pub fn take(&self, amount: usize) -> Result<(), Duration> {
         match self.rate.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -53,7 +53,7 @@ impl Bucket {
         if rate == 0 {
             return Ok(usize::MAX);
         }
-        let room = self.room(self.now(), self.full_at.load(Ordering::Relaxed))?;
+        let room = self.room(self.now(), self.full_at.load(Ordering::Relaxed), 1)?;
         Ok((u128::from(room) * u128::from(rate) / NANOS).max(1) as usize)
     }
 
@@ -80,23 +80,21 @@ impl Bucket {
     }
 
     fn take_at(&self, rate: u64, amount: usize) -> Result<(), Duration> {
-        let now = self.now();
-        let taken = |full_at: u64| {
-            self.room(now, full_at).ok()?;
-            Some(full_at.max(now).saturating_add(cost(rate, amount)))
-        };
+        let (now, cost) = (self.now(), cost(rate, amount));
+        let taken = |full_at: u64| self.room(now, full_at, cost).ok().map(|_| full_at.max(now).saturating_add(cost));
         match self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken) {
             Ok(_) => Ok(()),
-            Err(full_at) => Err(self.room(now, full_at).err().unwrap_or_default()),
+            Err(full_at) => Err(self.room(now, full_at, cost).err().unwrap_or_default()),
         }
     }
 
-    /// What is in it, as the time it took to come in.
-    fn room(&self, now: u64, full_at: u64) -> Result<u64, Duration> {
-        match (now + self.depth.as_nanos() as u64).checked_sub(full_at.max(now)) {
-            Some(room) if room > 0 => Ok(room),
-            // At the moment it is empty, and a nanosecond later it is not.
-            _ => Err(Duration::from_nanos(full_at - now - self.depth.as_nanos() as u64 + 1)),
+    /// What is in it, as the time it took to come in, if that is enough.
+    fn room(&self, now: u64, full_at: u64, enough: u64) -> Result<u64, Duration> {
+        let depth = self.depth.as_nanos() as u64;
+        let (has_by_now, needs) = (now + depth, full_at.max(now).saturating_add(enough.min(depth)));
+        match needs.checked_sub(has_by_now) {
+            None | Some(0) => Ok(has_by_now - full_at.max(now)),
+            Some(missing) => Err(Duration::from_nanos(missing)),
         }
     }
 
@@ -136,7 +134,7 @@ mod tests {
         bucket.set_rate(1000);
         bucket.pace(5000).await;
         let empty = bucket.take(1).expect_err("a debt");
-        assert!(empty >= Duration::from_secs(4) && empty < Duration::from_millis(4001), "{empty:?}");
+        assert!(empty >= Duration::from_secs(4) && empty <= Duration::from_millis(4001), "{empty:?}");
         assert!(!bucket.is_full());
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(bucket.is_full() && bucket.left() == Ok(1000));
