@@ -13,6 +13,7 @@
 //! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
 //! | 1 | [`metrics`] | what is counted, every metric by name, and the page of them |
+//! | 1 | [`audit`] | who did what, as JSON lines that cannot be forged |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
 //! | 1 | [`memory`] | how much memory this process may have, and has |
@@ -39,6 +40,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod audit;
 pub mod changes;
 pub mod claims;
 pub mod cli;

@@ -153,6 +153,12 @@ pub struct Limits {
     /// What is left of a connection this long after it was told to go is cut.
     #[serde(with = "humantime_serde")]
     pub grpc_connection_age_grace: Duration,
+    /// Audit records that wait to be written, each of some 300 bytes.
+    pub audit_queue_records: usize,
+    /// Taps (`Tap` streams) in all.
+    pub taps: usize,
+    /// What waits for one slow tapper, each record with an overhead of 128 bytes.
+    pub tap_queue_bytes: usize,
     /// Connections to the admin port.
     pub admin_connections: usize,
     /// How long a request to the admin port may take to send its headers; an idle connection ends after it as well.
@@ -226,6 +232,9 @@ impl Default for Limits {
             grpc_preface_timeout: Duration::from_secs(10),
             grpc_connection_age: Duration::ZERO,
             grpc_connection_age_grace: Duration::from_secs(300),
+            audit_queue_records: 8192,
+            taps: 8,
+            tap_queue_bytes: MIB,
             admin_connections: 16,
             admin_header_timeout: Duration::from_secs(10),
             drain_delay: Duration::ZERO,
@@ -274,6 +283,10 @@ pub mod fixed {
     pub const MULTICAST_GROUPS: usize = 64;
     /// A UDP payload: 65535 less the UDP and IPv4 headers.
     pub const DATAGRAM_BYTES: usize = 65_507;
+    /// Rules in each list of the policy.
+    pub const POLICY_RULES: usize = 1000;
+    /// Entries of one condition of a rule.
+    pub const POLICY_RULE_ENTRIES: usize = 1000;
     /// The longest connect timeout.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
     /// The longest exchange or settle timeout.

@@ -4,7 +4,7 @@
 //! when its socket, its claims and its id are free again. Ids, the limits on their number and the request ids that guard against
 //! opening twice share one short lock.
 
-mod ends;
+mod ending;
 
 use std::{
     hash::RandomState,
@@ -15,8 +15,9 @@ use hashbrown::HashMap;
 use tokio::{net::TcpStream, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::ends::{EndListener, EndSession};
+use self::ending::{EndListener, EndSession};
 use crate::{
+    audit::Audit,
     changes::{Change, Changes},
     envelope::{Body, CloseReason, Ends, Kind, ListenerId, SessionId},
     error::{Error, Reason},
@@ -95,6 +96,7 @@ pub struct Registry {
     pressure: Arc<Pressure>,
     changes: Arc<Changes>,
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
     tables: RwLock<Tables>,
     tasks: TaskTracker,
     background: TaskTracker,
@@ -103,12 +105,19 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<LiveLimits>, pressure: Arc<Pressure>, changes: Arc<Changes>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        limits: Arc<LiveLimits>,
+        pressure: Arc<Pressure>,
+        changes: Arc<Changes>,
+        metrics: Arc<Metrics>,
+        audit: Arc<Audit>,
+    ) -> Self {
         Self {
             limits,
             pressure,
             changes,
             metrics,
+            audit,
             tables: RwLock::default(),
             tasks: TaskTracker::new(),
             background: TaskTracker::new(),

@@ -44,6 +44,7 @@ impl AdminServer {
     pub fn bind(gateway: Arc<Gateway>, address: SocketAddr) -> io::Result<Self> {
         let listener = net::tcp::listen(address, 0, LISTEN_BACKLOG)?;
         let local = listener.local_addr()?;
+        gateway.policy.add_own_port(local.port());
         Ok(Self { gateway, listener, local })
     }
 

@@ -11,6 +11,7 @@ mod parse_udp;
 pub mod proto;
 mod render;
 mod session_service;
+mod tap;
 mod watch;
 
 pub use self::{
@@ -20,4 +21,5 @@ pub use self::{
     parse::{connect_spec, listen_spec},
     parse_udp::udp_in_spec,
     session_service::SessionsService,
+    tap::TapStream,
 };

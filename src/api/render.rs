@@ -102,7 +102,7 @@ pub(super) fn listening(local: &std::net::SocketAddr, groups: &[String]) -> prot
     }
 }
 
-fn close_reason(reason: CloseReason) -> proto::CloseReason {
+pub(super) fn close_reason(reason: CloseReason) -> proto::CloseReason {
     match reason {
         CloseReason::PeerClosed => proto::CloseReason::PeerClosed,
         CloseReason::PeerReset => proto::CloseReason::PeerReset,

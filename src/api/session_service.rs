@@ -11,6 +11,7 @@ use super::{
     parse_fields::Faults,
     proto::{self, session_service_server::SessionService},
     render,
+    tap::{TapStream, tap_spec},
     watch::{self, WatchStream},
 };
 use crate::{
@@ -138,6 +139,17 @@ impl SessionService for SessionsService {
         let caller = self.callers.of(&request)?;
         let stream = watch::watch(&self.gateway, &caller, &request.into_inner(), padding)?;
         Ok(Response::new(stream))
+    }
+
+    type TapStream = TapStream;
+
+    async fn tap(&self, request: Request<proto::TapRequest>) -> Result<Response<Self::TapStream>, Status> {
+        let padding = Padding::new(request.metadata());
+        let caller = self.callers.of(&request)?;
+        let request = request.into_inner();
+        let (spec, format) = tap_spec(&request)?;
+        let tap = self.gateway.tap(&caller.in_namespace(&request.namespace)?, &spec)?;
+        Ok(Response::new(TapStream::new(tap, format, padding)))
     }
 
     async fn claim_data(

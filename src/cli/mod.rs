@@ -1,8 +1,9 @@
 //! The command line: `serve`, `check` and `settings`.
 //!
-//! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else.
+//! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else; `check` has more.
 
 mod activation;
+mod check;
 mod logging;
 mod reload;
 mod serve;
@@ -11,17 +12,19 @@ mod signals;
 use std::{
     ffi::OsString,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Args, Parser, Subcommand};
 
-use self::{activation::Inherited, reload::Reload};
+use self::{activation::Inherited, check::CheckArguments, reload::Reload};
 use crate::config::{self, Config, Faults, Flags};
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
+/// EX_NOHOST.
+const NO_HOST: u8 = 68;
 
 /// Raw TCP and UDP sockets for any program, in any language, through gRPC.
 #[derive(Parser)]
@@ -40,11 +43,8 @@ const AFTER_HELP: &str = "Without a command: serve. Settings come from the file,
 enum Command {
     /// Run the gateway (what happens without a command as well)
     Serve(ServeArguments),
-    /// Check a configuration file as a whole, without opening anything
-    Check {
-        /// The file to check; environment and flags play no part
-        file: PathBuf,
-    },
+    /// Check a configuration file as a whole, or ask its policy what may be dialled and bound; nothing is opened
+    Check(Box<CheckArguments>),
     /// Print all settings as a table in Markdown
     Settings,
 }
@@ -76,6 +76,10 @@ pub enum Failure {
     Configuration(Faults),
     /// The file that was to be checked is wrong.
     Check(Faults),
+    /// The policy denies what was asked for, as was told.
+    Denied,
+    /// The name that was asked for has no address.
+    NoHost(String),
     /// Something failed while starting or running.
     Runtime(anyhow::Error),
 }
@@ -89,7 +93,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
     match arguments.command {
         None => serve(arguments.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
-        Some(Command::Check { file }) => check(&file),
+        Some(Command::Check(arguments)) => check::run(*arguments),
         Some(Command::Settings) => print(&config::markdown()),
     }
 }
@@ -101,21 +105,6 @@ fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let logs = logging::start(&config.log);
     let reload = Reload::new(flags, environment, &config);
     serve::run(&config, reload, inherited, &logs).map_err(Failure::Runtime)
-}
-
-fn check(file: &Path) -> Result<(), Failure> {
-    let declared = Config::of_file(file).map_err(Failure::Check)?.declarations;
-    print(&format!(
-        "{}: ok: {}, {}, {}\n",
-        file.display(),
-        count(declared.tcp_listen.len(), "listener"),
-        count(declared.udp_in.len(), "UDP socket"),
-        count(declared.tcp_connect.len(), "connection"),
-    ))
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A reader that has seen enough and went away is no failure.
@@ -155,6 +144,11 @@ impl Failure {
             Self::Check(faults) => {
                 let _ = writeln!(io::stderr(), "{faults}");
                 ExitCode::FAILURE
+            }
+            Self::Denied => ExitCode::FAILURE,
+            Self::NoHost(reason) => {
+                let _ = writeln!(io::stderr(), "socket-gateway: {reason}");
+                ExitCode::from(NO_HOST)
             }
             Self::Runtime(error) => {
                 let _ = writeln!(io::stderr(), "socket-gateway: {error:#}");

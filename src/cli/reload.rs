@@ -6,6 +6,7 @@ use std::{ffi::OsString, sync::Arc};
 use super::logging::Logs;
 use crate::{
     config::{Config, Flags},
+    error::io_sentence,
     gateway::Gateway,
 };
 
@@ -38,6 +39,16 @@ impl Reload {
                 return;
             }
         };
+        // Whoever moved the file away wants a new one; where that fails, the old one goes on and nothing else changes.
+        let reopen = match gateway.audit.prepare_reopen() {
+            Ok(reopen) => reopen,
+            Err(error) => {
+                let error = io_sentence(&error);
+                tracing::error!(error, "reload refused: the audit log cannot be opened anew; nothing has changed");
+                return;
+            }
+        };
+        reopen();
         self.apply(config, gateway, logs);
     }
 
@@ -48,6 +59,12 @@ impl Reload {
         let differences = config.live_differences(&self.in_force);
         logs.apply(&config.log);
         gateway.limit(config.limits.clone(), config.quota);
+        let policy = config.policy();
+        if policy != self.in_force.policy() {
+            gateway.policy.replace(Arc::new(policy));
+            let (dial, bind) = (config.rules.dial.len(), config.rules.bind.len());
+            tracing::info!(dial, bind, "reload: the policy is replaced; what is open stays open");
+        }
         for difference in &differences {
             tracing::info!(setting = difference.key, from = %difference.from, to = %difference.to, "reload: changed");
         }

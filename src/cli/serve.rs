@@ -35,8 +35,13 @@ pub(super) fn run(config: &Config, reload: Reload, inherited: Inherited, logs: &
 async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     raise_descriptor_limit(&config.limits);
-    let gateway = Gateway::new(config.limits.clone());
+    let gateway = match &config.audit.file {
+        Some(target) => Gateway::audited(config.limits.clone(), target)
+            .map_err(|error| anyhow!("audit.file: {target} cannot be opened: {}", io_sentence(&error)))?,
+        None => Gateway::new(config.limits.clone()),
+    };
     gateway.usages.replace(config.quota);
+    gateway.policy.replace(Arc::new(config.policy()));
     let mut reload_asked = false;
     let (server, admin) = tokio::select! {
         biased;
@@ -87,9 +92,16 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
             }
         }
     }
+    // Whoever reads the pipe it may go to must not hold the process.
+    if !tokio::task::block_in_place(|| gateway.audit.flush(LAST_RECORDS)) {
+        tracing::warn!("audit records are lost: they were not written in time");
+    }
     tracing::info!("stopped");
     Ok(())
 }
+
+/// How long the end waits for audit records to be written.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 /// How often is looked after what nobody tells by itself.
 const LOOK: Duration = Duration::from_secs(1);

@@ -26,7 +26,11 @@ fn tcp_addresses(grpc: SocketAddr, given: Option<&Origin>, declared: &Declaratio
     let mut taken = vec![(grpc, format!("the gateway's own address, listen ({server})"))];
     for listener in &declared.tcp_listen {
         let address = listener.spec.address;
-        if let Some((_, by)) = taken.iter().find(|(other, _)| overlap(address, *other)) {
+        // On the gateway's port no other address is free either: see the policy.
+        let own = |at: usize| at == 0 && address.port() == grpc.port() && grpc.port() != 0;
+        if let Some((_, (_, by))) =
+            taken.iter().enumerate().find(|(at, (other, _))| own(*at) || overlap(address, *other))
+        {
             faults.push(taken_by(TCP_LISTEN, address, by, &listener.origin));
         }
         taken.push((address, format!("the tcp_listen of {}", listener.origin)));

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::{
-    document::{Document, kind},
+    document::Document,
     fault::{Fault, Origin},
-    fields::Fields,
+    fields::{Fields, each_table},
 };
 use crate::{
     api::{self, proto},
@@ -79,28 +79,12 @@ impl<'a> Reader<'a> {
         kind_of: &'static str,
         read: impl Fn(&mut Fields<'a>, &Limits) -> Option<Declared<S>>,
     ) -> Vec<Declared<S>> {
-        let Some((key, value)) = self.table.get_key_value(kind_of) else { return Vec::new() };
-        let Some(array) = value.get_ref().as_array() else {
-            self.faults.push(Fault {
-                origin: self.document.origin(&key.span()),
-                message: format!("{kind_of}: is a list: write [[{kind_of}]], not [{kind_of}]"),
-            });
-            return Vec::new();
-        };
         let mut found = Vec::new();
-        for element in array.iter() {
-            let origin = self.document.origin(&element.span());
-            let Some(table) = element.get_ref().as_table() else {
-                let message = format!("{kind_of}: must be a table, not {}", kind(element.get_ref()));
-                self.faults.push(Fault { origin, message });
-                continue;
-            };
-            let mut fields = Fields::new(kind_of.to_owned(), self.document, table, origin);
-            let declared = read(&mut fields, self.limits);
-            // Kept in spite of other faults, so that what clashes with it is found as well.
-            found.extend(declared);
-            self.faults.extend(fields.finish());
-        }
+        // Kept in spite of other faults, so that what clashes with it is found as well.
+        let limits = self.limits;
+        each_table(self.document, self.table, kind_of, kind_of, self.faults, |fields, _| {
+            found.extend(read(fields, limits));
+        });
         found
     }
 }

@@ -126,6 +126,31 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The values of a list, each read on its own; None where there is no list.
+    pub(super) fn list<T>(
+        &mut self,
+        field: &'static str,
+        read: impl Fn(&DeValue<'a>) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let value = self.value(field)?;
+        let Some(array) = value.as_array() else {
+            self.fault(field, format_args!("must be a list, in brackets, not {}", kind(value)));
+            return None;
+        };
+        let mut found = Vec::new();
+        for (at, element) in array.iter().enumerate() {
+            match read(element.get_ref()) {
+                Ok(value) => found.push(value),
+                Err(message) => {
+                    let origin = self.document.origin(&element.span());
+                    self.fault_at(origin, &format!("{field}[{at}]"), message);
+                    self.bad.insert(field.to_owned());
+                }
+            }
+        }
+        Some(found)
+    }
+
     /// Tables in a list, each with its own fields.
     pub(super) fn tables<T>(&mut self, field: &'static str, mut read: impl FnMut(&mut Self) -> T) -> Vec<T> {
         let Some(value) = self.value(field) else { return Vec::new() };
@@ -178,5 +203,33 @@ impl<'a> Fields<'a> {
             }
         }
         self.faults
+    }
+}
+
+/// Calls back with each table of a list of tables, `key` in `table`, and its place in the list; `name` is what faults call it.
+pub(super) fn each_table<'a>(
+    document: &'a Document,
+    table: &'a DeTable<'a>,
+    key: &str,
+    name: &str,
+    faults: &mut Vec<Fault>,
+    mut read: impl FnMut(&mut Fields<'a>, usize),
+) {
+    let Some((key, value)) = table.get_key_value(key) else { return };
+    let Some(array) = value.get_ref().as_array() else {
+        let message = format!("{name}: is a list: write [[{name}]], not [{name}]");
+        faults.push(Fault { origin: document.origin(&key.span()), message });
+        return;
+    };
+    for (at, element) in array.iter().enumerate() {
+        let origin = document.origin(&element.span());
+        let Some(table) = element.get_ref().as_table() else {
+            let message = format!("{name}: must be a table, not {}", kind(element.get_ref()));
+            faults.push(Fault { origin, message });
+            continue;
+        };
+        let mut fields = Fields::new(name.to_owned(), document, table, origin);
+        read(&mut fields, at);
+        faults.extend(fields.finish());
     }
 }

@@ -13,6 +13,7 @@ mod fields;
 mod layers;
 mod off;
 mod open;
+mod policy;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -31,11 +32,12 @@ pub use self::{
     differences::Difference,
     fault::{Fault, Faults, Origin},
     open::open,
+    policy::{PolicyConfig, ProfileChoice, Rules},
     settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::{limits::Limits, quota::Quota};
+use crate::{audit::Target, limits::Limits, quota::Quota};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -47,10 +49,17 @@ pub struct Config {
     pub log: LogConfig,
     /// The admin server.
     pub admin: AdminConfig,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// All bounds.
     pub limits: Limits,
     /// What one identity may use.
     pub quota: Quota,
+    /// Which profile follows the policy's rules.
+    pub policy: PolicyConfig,
+    /// The policy's rules.
+    #[serde(skip)]
+    pub rules: Rules,
     /// What is opened at start.
     #[serde(skip)]
     pub declarations: Declarations,
@@ -63,6 +72,15 @@ pub struct AdminConfig {
     /// Where it listens; None: there is none.
     #[serde(with = "off")]
     pub listen: Option<SocketAddr>,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Where it goes; None: there is none.
+    #[serde(with = "off")]
+    pub file: Option<Target>,
 }
 
 /// What is logged, and how.
@@ -93,8 +111,11 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
             log: LogConfig::default(),
             admin: AdminConfig::default(),
+            audit: AuditConfig::default(),
             limits: Limits::default(),
             quota: Quota::default(),
+            policy: PolicyConfig::default(),
+            rules: Rules::default(),
             declarations: Declarations::default(),
         }
     }
@@ -140,7 +161,9 @@ impl Config {
         let mut config = layers.settle(&mut faults);
         if let Some((document, table)) = &table {
             config.declarations = declarations::read(document, table, &config.limits, &mut faults);
+            config.rules = policy::read(document, table, &mut faults);
         }
+        policy::check_declared(&config, &mut faults);
         clashes::check(&config, layers.origin("listen"), &mut faults);
         // What is found on a broken line is a consequence of it.
         let consequences = faults.split_off(broken.len());

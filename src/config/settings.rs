@@ -67,10 +67,22 @@ pub const SETTINGS: &[Setting] = &[
     .at_start(),
     plain("log.filter", Rule::Filter, "What is logged: a level, or directives like `info,socket_gateway=debug`."),
     plain(
+        "policy.profile",
+        Rule::Free,
+        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` while callers \
+         need not say who they are, `internet` else. See docs/policy.md.",
+    ),
+    plain(
         "admin.listen",
         Rule::AddressOrOff,
         "Address and port of the admin server (HTTP: `/metrics`, `/healthz`, `/readyz`), or `off`. It asks for no \
          credential: let only the platform reach it.",
+    )
+    .at_start(),
+    plain(
+        "audit.file",
+        Rule::Free,
+        "Where the audit log goes: a file that is appended to (and opened anew on SIGHUP), a named pipe, `stderr`, or `off`.",
     )
     .at_start(),
     number(
@@ -199,6 +211,9 @@ pub const SETTINGS: &[Setting] = &[
     number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
     time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface."),
+    number("limits.audit_queue_records", "Audit records that wait to be written; beyond, they are lost and counted.").at_start(),
+    number("limits.taps", "Taps (`Tap` streams) in all."),
+    number("limits.tap_queue_bytes", "What waits for one slow tapper; what finds no room is counted and lost to it."),
     number("limits.admin_connections", "Connections to the admin port."),
     time(
         "limits.admin_header_timeout",

@@ -15,6 +15,7 @@ use super::{
     document::{Document, kind, whole_number},
     fault::{Fault, Origin, did_you_mean},
     layers::Layers,
+    policy::LISTS,
     settings::{ENVIRONMENT_PREFIX, SETTINGS, setting},
 };
 
@@ -47,7 +48,7 @@ pub(super) fn file(flags: &Flags, environment: &[(OsString, OsString)]) -> Optio
     flags.file.clone().or_else(|| variable().map(|(_, value)| value.into()))
 }
 
-/// Settings of a file. Declarations are left to `declarations`.
+/// Settings of a file. Declarations are left to `declarations`, rules to `policy`.
 pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     give_table(document, "", table, layers, faults);
 }
@@ -55,7 +56,8 @@ pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut L
 fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-        if prefix.is_empty() && KINDS.contains(&key.as_str()) {
+        let listed = LISTS.contains(&key.as_str());
+        if listed || prefix.is_empty() && KINDS.contains(&key.as_str()) {
             continue;
         }
         let origin = document.origin(&name.span());
@@ -76,7 +78,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
                 other => format!("{key}: must be a table, [{key}], not {}", kind(other)),
             }
         } else {
-            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS);
+            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS).chain(LISTS);
             format!("{key}: no such setting{}", did_you_mean(&key, known))
         };
         faults.push(Fault { origin, message });
@@ -84,7 +86,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 4] = ["admin", "log", "limits", "quota"];
+const GROUPS: [&str; 6] = ["admin", "audit", "log", "limits", "policy", "quota"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)

@@ -10,9 +10,11 @@ use tonic::Code;
 
 use super::{
     ConnectSpec, Gateway, TcpOptions,
+    auditing::session_opened,
     permission::{Destination, NoAddress},
 };
 use crate::{
+    audit::{Event, Who},
     envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
     error::{Error, Reason, io_sentence},
     framing::WaitFor,
@@ -203,6 +205,7 @@ impl Dial {
             }
             dialled = self.connect() => dialled.inspect(|_| self.count(DialOutcome::Connected)).map_err(|error| {
                 self.count(outcome(&error));
+                self.record_failure(&error);
                 let error = self.describe(error);
                 self.session.core.emit_error(error.clone());
                 (error.already_reported(), CloseReason::Error)
@@ -226,6 +229,8 @@ impl Dial {
     async fn serve(&self, socket: TcpStream, ends: Ends, tell: &watch::Sender<Outcome>) -> CloseReason {
         let socket = Arc::new(socket);
         self.session.open(Arc::clone(&socket), ends);
+        let (host, port) = &self.session.target;
+        session_opened(&self.gateway.audit, &self.session.core, Some((host, *port)), ends.local, Some(ends.remote));
         self.session.core.emit(Body::Connected(ends));
         let _ = tell.send(Some(Ok(ends)));
         drive_tcp(Arc::clone(&self.session), socket).await
@@ -233,6 +238,21 @@ impl Dial {
 
     fn count(&self, outcome: DialOutcome) {
         self.gateway.metrics.dials.dialled(outcome, self.started.elapsed());
+    }
+
+    fn record_failure(&self, error: &Error) {
+        let (core, (host, port)) = (&self.session.core, &self.session.target);
+        core.span.in_scope(|| tracing::debug!(error = error.reason().as_str(), "dial failed"));
+        self.gateway.audit.record(|| {
+            let event = Event::ConnectFailed {
+                session: core.id.as_str(),
+                host,
+                port: *port,
+                error: error.reason().as_str(),
+                message: error.message(),
+            };
+            (Some(Who { caller: &core.owner, peer: core.caller_address }), event)
+        });
     }
 
     fn describe(&self, error: Error) -> Error {

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::net::TcpStream;
 
-use super::{Gateway, ListenSpec, UnlistenSpec};
+use super::{Gateway, ListenSpec, UnlistenSpec, auditing::session_opened};
 use crate::{
+    audit::{Event, Who},
     envelope::{Body, CloseReason, ListenerId, SessionId},
     error::{Error, Reason, io_sentence},
     identity::Caller,
@@ -89,6 +90,10 @@ impl Gateway {
             }
         };
         self.registry.open_listener(&listener, socket, request, may_accept, accepted)?;
+        self.audit.record(|| {
+            let (listener, subscriber) = (listener.id.as_str(), &**listener.lane().subscriber().name());
+            (Some(Who::calls(caller)), Event::ListenerOpened { listener, subscriber, local })
+        });
         tracing::info!(listener = %listener.id, address = %local, subscriber = %listener.lane().subscriber().name(), identity = %caller.identity, "listening");
         Ok(listener)
     }
@@ -109,7 +114,13 @@ impl Gateway {
         let session = self.tcp_session(id, owner, Some(listener.clone()), subscriber, target, spec);
         let socket = Arc::new(stream);
         session.open(Arc::clone(&socket), ends);
-        let run = drive_tcp(Arc::clone(&session), socket);
+        let run = {
+            let (audit, session) = (Arc::clone(&self.audit), Arc::clone(&session));
+            async move {
+                session_opened(&audit, &session.core, None, ends.local, Some(ends.remote));
+                drive_tcp(session, socket).await
+            }
+        };
         // The limit was asked before accepting; two listeners may still race for the last place, and then the peer is let go.
         if let Err(error) = self.registry.open_session(Session::Tcp(session), None, Body::Connected(ends), run, || ()) {
             tracing::warn!(%listener, peer = %ends.remote, %error, "an accepted connection was let go");

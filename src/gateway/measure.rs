@@ -20,6 +20,7 @@ impl Gateway {
             backlogs: self.backlogs(),
             subscribers: self.subscribers.len() as u64,
             watchers: self.registry.changes().watchers() as u64,
+            taps: self.tapping.used() as u64,
             draining: self.registry.is_draining(),
             limits: vec![
                 ("sessions", limits.sessions as u64),
@@ -28,6 +29,7 @@ impl Gateway {
                 ("subscribers", limits.subscribers as u64),
                 ("subscriber_backlog_bytes", limits.subscriber_backlog_bytes as u64),
                 ("watchers", limits.watchers as u64),
+                ("taps", limits.taps as u64),
                 ("grpc_connections", limits.grpc_connections as u64),
             ],
             ..Picture::default()

@@ -5,6 +5,7 @@
 //! Order of every opening call: the subscriber, the lanes, the session, its place in the registry, the socket, the task; each of
 //! them frees itself when dropped, so that a call abandoned at any await leaves nothing behind.
 
+mod auditing;
 mod connect;
 mod drain;
 mod listen;
@@ -14,9 +15,11 @@ mod permission;
 mod pressure;
 mod send;
 mod spec;
+mod tap;
 mod udp;
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -35,9 +38,11 @@ pub use self::{
         ConnectSpec, DatagramSpec, DisconnectSpec, ExchangeCall, ListenSpec, Pattern, SendSpec, SubscribeSpec,
         TcpOptions, UdpInSpec, UnlistenSpec,
     },
+    tap::{Tap, TapSpec},
     udp::{Bound, DatagramSent},
 };
 use crate::{
+    audit::{Audit, Event, Target, Who},
     changes::{Change, Changes},
     claims::{ClaimMove, DataClaim, WaitChange},
     envelope::{Body, Envelope, MessageId, SessionId},
@@ -62,6 +67,8 @@ pub struct Gateway {
     pub limits: Arc<LiveLimits>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What is recorded.
+    pub audit: Arc<Audit>,
     /// What lives.
     pub registry: Arc<Registry>,
     /// Who receives.
@@ -76,6 +83,7 @@ pub struct Gateway {
     pub pressure: Arc<Pressure>,
     dialling: Count,
     streams: Count,
+    tapping: Count,
     messages: AtomicU64,
     /// Held from looking for an earlier call with the same request id until the session or listener is entered.
     opening: Mutex<()>,
@@ -97,13 +105,27 @@ impl Opening<'_> {
 impl Gateway {
     /// A gateway in which nothing lives yet. Its policy is the profile `dev` until it is replaced.
     pub fn new(limits: Limits) -> Arc<Self> {
+        Self::build(limits, Arc::new(Metrics::new()), Audit::off())
+    }
+
+    /// A gateway with an audit log.
+    ///
+    /// # Errors
+    /// What the system says to the log's file.
+    pub fn audited(limits: Limits, target: &Target) -> io::Result<Arc<Self>> {
         let metrics = Arc::new(Metrics::new());
+        let audit = Audit::start(target, limits.audit_queue_records, Arc::clone(&metrics))?;
+        Ok(Self::build(limits, metrics, audit))
+    }
+
+    fn build(limits: Limits, metrics: Arc<Metrics>, audit: Audit) -> Arc<Self> {
+        let audit = Arc::new(audit);
         let resolver = Resolver::new(limits.name_lookups, Arc::clone(&metrics));
         let limits = Arc::new(LiveLimits::new(limits));
         let pressure = Arc::<Pressure>::default();
         let changes = Arc::new(Changes::new());
-        let registry = Registry::new(Arc::clone(&limits), Arc::clone(&pressure), changes, Arc::clone(&metrics));
-        let registry = Arc::new(registry);
+        let (pressed, metered, audited) = (Arc::clone(&pressure), Arc::clone(&metrics), Arc::clone(&audit));
+        let registry = Registry::new(Arc::clone(&limits), pressed, changes, metered, audited);
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
             subscribers: Subscribers::new(Arc::clone(&limits), Arc::clone(&pressure), Arc::clone(&metrics)),
@@ -114,10 +136,12 @@ impl Gateway {
             pressure,
             dialling: Count::default(),
             streams: Count::default(),
+            tapping: Count::default(),
             messages: AtomicU64::new(0),
             opening: Mutex::new(()),
-            registry,
+            registry: Arc::new(registry),
             metrics,
+            audit,
             limits,
         })
     }
@@ -254,10 +278,15 @@ impl Gateway {
         let session = self.registry.session(&caller.namespace, session)?;
         session.core().touch();
         let to = self.claim_move(caller, subscriber, wait, &session).await?;
-        Ok(match &session {
+        let (generation, before) = match &session {
             Session::Tcp(tcp) => tcp.move_claim(to),
             Session::Udp(udp) => udp.move_claim(to),
-        })
+        };
+        self.audit.record(|| {
+            let session = session.core().id.as_str();
+            (Some(Who::calls(caller)), Event::ClaimMoved { session, from: &before, to: subscriber })
+        });
+        Ok((generation, before))
     }
 
     /// The opener's two claims on a session to be.

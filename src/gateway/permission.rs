@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use crate::{
+    audit::{Event, Who},
     error::{Error, Reason, shortened},
     identity::Caller,
     metrics::Action,
@@ -16,7 +17,7 @@ use crate::{
         self,
         resolve::{ResolveError, literal},
     },
-    policy::{Bind, Dial, Protocol, RuleName, Verdict, canonical_name},
+    policy::{Bind, Dial, Protocol, Verdict, canonical_name},
 };
 
 /// Where a call wants to go.
@@ -122,20 +123,15 @@ impl Gateway {
         verdict: &Verdict,
     ) -> Error {
         self.metrics.doors.denied(action);
-        let Verdict { rule, tls_missing, .. } = verdict;
         let direction = action.as_str();
+        let (identity, namespace, rule) = (&caller.identity, &caller.namespace, &verdict.rule);
+        self.audit.record(|| {
+            let event = Event::Denied { action: direction, what, address, rule: rule.to_string() };
+            (Some(Who::calls(caller)), event)
+        });
         let address = address.map(tracing::field::display);
-        let (identity, namespace) = (&caller.identity, &caller.namespace);
         tracing::info!(%identity, %namespace, direction, what, address, %rule, "denied by the policy");
-        let message = match rule {
-            _ if *tls_missing => format!("the rule \"{rule}\" allows {what} over TLS only, and this is not"),
-            RuleName::Own(_) => format!("the rule \"{rule}\" denies {what}"),
-            RuleName::Profile(..) => {
-                let list = if action == Action::Dial { "policy.dial" } else { "policy.bind" };
-                format!("{what} is denied by {rule}; the operator can allow it by a rule in [[{list}]]")
-            }
-            RuleName::Fixed(_) => format!("{what} is always denied ({rule})"),
-        };
+        let message = verdict.refusal(what);
         Error::new(Reason::PolicyDenied, message).with("rule", rule).with("direction", direction)
     }
 }

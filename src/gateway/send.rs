@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec, emit_sent};
 use crate::{
+    audit::{Event, Who},
     envelope::{Body, CloseReason, Envelope, MessageId},
     error::{Error, Reason},
     identity::Caller,
@@ -178,6 +179,10 @@ impl Gateway {
                 core.while_alive(|| lane.push_report(envelope));
             }
         }
+        self.audit.record(|| {
+            let event = Event::DisconnectRequested { session: core.id.as_str(), abort: spec.abort };
+            (Some(Who::calls(caller)), event)
+        });
         core.request_close(match spec.abort {
             true => Close::Abort(CloseReason::Abort),
             false => Close::Graceful(CloseReason::ByRequest),

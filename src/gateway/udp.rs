@@ -10,10 +10,13 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    DatagramSpec, Gateway, UdpInSpec, emit_sent,
+    DatagramSpec, Gateway, UdpInSpec,
+    auditing::session_opened,
+    emit_sent,
     permission::{Destination, NoAddress},
 };
 use crate::{
+    audit::{Event, Who},
     envelope::{Body, MessageId, SessionId},
     error::{Error, Reason, io_sentence},
     identity::Caller,
@@ -94,7 +97,13 @@ impl Gateway {
         let session = Arc::new(UdpSession::new(core, Arc::clone(&socket), local, groups, spec.utf8, claim));
         let first = Body::Listening { local, groups: Arc::clone(&session.groups) };
         let request = spec.request.map(|key| (key, Opened::Udp(id)));
-        let run = drive_udp(Arc::clone(&session), socket);
+        let run = {
+            let (audit, session) = (Arc::clone(&self.audit), Arc::clone(&session));
+            async move {
+                session_opened(&audit, &session.core, None, local, None);
+                drive_udp(session, socket).await
+            }
+        };
         self.registry.open_session(Session::Udp(Arc::clone(&session)), request, first, run, || ())?;
         Ok(bound(&session))
     }
@@ -132,6 +141,8 @@ impl Gateway {
                 let bytes = sent.map_err(|error| failed(&error))?;
                 self.metrics.sessions.lone_datagrams.increment();
                 self.metrics.sessions.lone_datagram_bytes.add(bytes as u64);
+                self.audit
+                    .record(|| (Some(Who::calls(caller)), Event::DatagramSent { host: &spec.host, remote: to, bytes }));
                 bytes
             }
         };

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use super::values::{Counter, Histogram};
 
 /// Every method that is served, as its path without the first slash.
-pub const METHODS: [&str; 20] = [
+pub const METHODS: [&str; 21] = [
     "tcpip.v1.SocketGatewayService/TcpConnect",
     "tcpip.v1.SocketGatewayService/TcpListen",
     "tcpip.v1.SocketGatewayService/TcpSend",
@@ -22,6 +22,7 @@ pub const METHODS: [&str; 20] = [
     "tcpip.v1.SessionService/ListSubscribers",
     "tcpip.v1.SessionService/Watch",
     "tcpip.v1.SessionService/ClaimData",
+    "tcpip.v1.SessionService/Tap",
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -91,7 +91,7 @@ pub struct Verdict {
 }
 
 /// A whole policy. Made once and never changed; another replaces it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Policy {
     /// What is allowed and denied by class.
     pub profile: Profile,
@@ -194,6 +194,19 @@ impl Policy {
 }
 
 impl Verdict {
+    /// A denial as a sentence for whoever asked: the rule, and what was asked for ("tcp to db.example.com port 5432").
+    pub fn refusal(&self, what: &str) -> String {
+        let rule = &self.rule;
+        match rule {
+            _ if self.tls_missing => format!("the rule \"{rule}\" allows {what} over TLS only, and this is not"),
+            RuleName::Own(_) => format!("the rule \"{rule}\" denies {what}"),
+            RuleName::Profile(..) => {
+                format!("{what} is denied by {rule}; a rule of the gateway's configuration can allow it")
+            }
+            RuleName::Fixed(_) => format!("{what} is always denied ({rule})"),
+        }
+    }
+
     fn allowed(rule: RuleName) -> Self {
         Self { allowed: true, rule, tls_missing: false }
     }

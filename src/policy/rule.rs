@@ -17,7 +17,7 @@ pub enum Action {
 }
 
 /// Whom a rule is about.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Whom {
     /// Identities: exact, or all that begin with what stands before a `*` at the end.
     pub identities: Vec<String>,
@@ -40,7 +40,7 @@ impl Whom {
 }
 
 /// A rule about connections and datagrams going out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DialRule {
     /// What it is called.
     pub name: Arc<str>,
@@ -63,7 +63,7 @@ pub struct DialRule {
 }
 
 /// A rule about sockets to bind and groups to join.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BindRule {
     /// What it is called.
     pub name: Arc<str>,

@@ -1,6 +1,7 @@
 //! Every call on its way through the server: counted by method and code, and timed from its headers to its trailers.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -16,7 +17,10 @@ use tonic::Code;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::metrics::{Metrics, Rpc};
+use crate::{
+    audit::on_behalf_of,
+    metrics::{Metrics, Rpc},
+};
 
 /// Counts the calls of the service below it.
 #[derive(Clone)]
@@ -63,7 +67,8 @@ where
             timeout: timeout(request.headers()),
             code: None,
         };
-        CountedFuture { inner: self.inner.call(request), call: Some(call) }
+        let peer = request.extensions().get::<Option<SocketAddr>>().copied().flatten();
+        CountedFuture { inner: self.inner.call(request), peer, call: Some(call) }
     }
 }
 
@@ -119,6 +124,7 @@ pin_project! {
     pub(super) struct CountedFuture<F> {
         #[pin]
         inner: F,
+        peer: Option<SocketAddr>,
         call: Option<Call>,
     }
 }
@@ -131,7 +137,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
+        let response = ready!(on_behalf_of(*this.peer, || this.inner.poll(cx)))?;
         if let Some(call) = this.call {
             // An error without any message has its status here.
             call.note_status(response.headers());

@@ -12,6 +12,8 @@ mod inbound;
 mod listener;
 mod outbound;
 mod sending;
+mod span;
+mod tap;
 mod tcp;
 mod turn;
 mod udp;
@@ -22,6 +24,7 @@ pub use self::{
     exchange::{Answer, End, ExchangeSpec},
     listener::{Listener, accept_loop},
     outbound::{PutOff, Send, Sending, Written},
+    tap::{Direction, Lost, TapQueue, TapRecord, Tapped, Taps},
     tcp::{Mode, TcpSession, TcpSpec},
     udp::{UdpSession, drive as drive_udp},
 };

@@ -9,7 +9,11 @@ use std::{collections::VecDeque, io, sync::Arc};
 use bytes::Bytes;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{exchange::Collector, turn::TurnGuard};
+use super::{
+    exchange::Collector,
+    tap::{Direction, Taps},
+    turn::TurnGuard,
+};
 use crate::{
     claims::ClaimMove,
     envelope::SessionId,
@@ -105,6 +109,37 @@ impl Job {
     }
 }
 
+/// What one step of writing took of a job.
+pub(super) struct Wrote<'a> {
+    pub(super) bytes: usize,
+    /// Of the first of them in the outbound stream.
+    offset: u64,
+    items: &'a [Bytes],
+    /// Where in the items it began: which of them, and at which byte.
+    from: (usize, usize),
+}
+
+impl Wrote<'_> {
+    /// Shows it to whoever taps: each item, or what was written of it, by itself.
+    pub(super) fn tap(&self, taps: &Taps) {
+        if !taps.any() {
+            return;
+        }
+        let (mut offset, mut left) = (self.offset, self.bytes);
+        let (first, skipped) = self.from;
+        for (number, item) in self.items[first..].iter().enumerate() {
+            let item = if number == 0 { &item[skipped..] } else { item };
+            let piece = &item[..item.len().min(left)];
+            if piece.is_empty() {
+                break;
+            }
+            taps.copy(Direction::Sent, offset, piece, None);
+            offset += piece.len() as u64;
+            left -= piece.len();
+        }
+    }
+}
+
 /// How far writing got.
 pub(super) enum Pumped {
     /// Nothing is queued.
@@ -186,23 +221,25 @@ impl Outbound {
         &mut self,
         job: &mut Job,
         begin: impl FnMut(Effect),
-        mut wrote: impl FnMut(usize),
+        mut wrote: impl FnMut(&Wrote<'_>),
     ) -> io::Result<bool> {
         let Some(socket) = &self.socket else { return Err(io::ErrorKind::NotConnected.into()) };
+        let from = (job.next, job.position);
         let (result, bytes) = advance(socket, job, begin);
+        wrote(&Wrote { bytes, offset: self.written, items: &job.items, from });
         self.written += bytes as u64;
-        wrote(bytes);
         result
     }
 
     /// Writes what is queued as far as the socket takes it. `begin` is called with each job's effect before its first byte.
-    pub(super) fn pump(&mut self, mut begin: impl FnMut(Effect), mut wrote: impl FnMut(usize)) -> Pumped {
+    pub(super) fn pump(&mut self, mut begin: impl FnMut(Effect), mut wrote: impl FnMut(&Wrote<'_>)) -> Pumped {
         let Self { socket: Some(socket), queue, queued_bytes, written, .. } = self else { return Pumped::Drained };
         while let Some(job) = queue.front_mut() {
+            let from = (job.next, job.position);
             let (result, bytes) = advance(socket, job, &mut begin);
+            wrote(&Wrote { bytes, offset: *written, items: &job.items, from });
             *queued_bytes -= bytes;
             *written += bytes as u64;
-            wrote(bytes);
             match result {
                 Ok(true) => {
                     // Of a cancelled job something may be left.

@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Answer,
     exchange::{Collector, ExchangeSpec},
-    outbound::{Effect, Job, Outbound, PutOff, Send, Sending, Written, socket_dead},
+    outbound::{Effect, Job, Outbound, PutOff, Send, Sending, Written, Wrote, socket_dead},
     tcp::TcpSession,
     turn::{Asked, TurnGuard},
 };
@@ -82,7 +82,11 @@ impl TcpSession {
             outbound.push(job);
             return Ok(Sending::Queued(id, receiver));
         }
-        match outbound.write_first(&mut job, |effect| self.begin(effect), |bytes| self.core.count_sent(bytes)) {
+        let wrote = |wrote: &Wrote<'_>| {
+            wrote.tap(&self.core.taps);
+            self.core.count_sent(wrote.bytes);
+        };
+        match outbound.write_first(&mut job, |effect| self.begin(effect), wrote) {
             Ok(true) => {
                 let written = job.written(outbound.written());
                 drop(outbound);

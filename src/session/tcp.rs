@@ -19,7 +19,7 @@ use super::{
     core::{Core, SessionSpec},
     exchange::Collector,
     inbound::Inbound,
-    outbound::{Outbound, Pumped},
+    outbound::{Outbound, Pumped, Wrote},
     turn::Turn,
 };
 use crate::{
@@ -191,7 +191,11 @@ impl TcpSession {
             return Pumped::Drained;
         }
         let mut bytes_written = 0;
-        let pumped = outbound.pump(|effect| self.begin(effect), |bytes| bytes_written += bytes);
+        let wrote = |wrote: &Wrote<'_>| {
+            wrote.tap(&self.core.taps);
+            bytes_written += wrote.bytes;
+        };
+        let pumped = outbound.pump(|effect| self.begin(effect), wrote);
         if let Pumped::Broken(error) = &pumped {
             outbound.close(&self.core.id, error);
         }
@@ -231,13 +235,18 @@ impl TcpSession {
             let mut buffer = BytesMut::with_capacity(most);
             socket.try_read_buf(&mut buffer).inspect(|bytes| {
                 if *bytes > 0 {
-                    inbound.process_bulk(buffer.freeze(), most);
+                    let read = buffer.freeze();
+                    self.core.tap_received(&read, None);
+                    inbound.process_bulk(read, most);
                 }
             })
         } else {
             SCRATCH.with_borrow_mut(|scratch| {
                 let buffer = &mut scratch[..most];
                 let bytes = read_now(socket, buffer)?;
+                if bytes > 0 {
+                    self.core.tap_received(&buffer[..bytes], None);
+                }
                 match inbound.process_fresh(&buffer[..bytes], budget, most) {
                     Ok(()) => Ok(bytes),
                     Err(too_long) => {

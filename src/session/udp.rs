@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::core::{Close, Core, Due, OnTimeout};
+use super::{
+    core::{Close, Core, Due, OnTimeout},
+    tap::Direction,
+};
 use crate::{
     claims::{ClaimMove, DataClaim},
     envelope::{Body, CloseReason, Envelope, State},
@@ -132,6 +135,9 @@ impl UdpSession {
         };
         let result = send(&socket, &self.sending, to, payload, options).await;
         if let Ok(bytes) = &result {
+            if self.core.taps.any() {
+                self.core.taps.copy(Direction::Sent, self.core.sent(), payload, Some(to));
+            }
             self.core.count_sent(*bytes);
             self.core.note_activity();
             self.sent.fetch_add(1, Ordering::Relaxed);
@@ -160,6 +166,7 @@ impl UdpSession {
             self.count_drops(1, DroppedBy::Quota);
             return;
         }
+        self.core.tap_received(&payload, Some(received.from));
         self.core.count_received(payload.len());
         self.received.fetch_add(1, Ordering::Relaxed);
         let body = Body::Datagram { from: received.from, payload, utf8: self.utf8 };

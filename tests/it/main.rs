@@ -16,6 +16,8 @@ mod any_calls;
 mod attach;
 /// Sends on an Attach stream: written, and answered, in the order of their commands.
 mod attached_sends;
+/// The audit log: what is recorded, that it cannot be forged, and that it holds up nobody.
+mod audit;
 /// Absurd requests: refused with a reason, and nothing stays behind.
 mod bad_input;
 /// The data claim and its wait_for: who gets which line, and what happens to lines when the claim moves or the session ends.
@@ -46,6 +48,8 @@ mod sends;
 mod shutdown;
 /// Readers that fall behind while little things come one at a time are waited for.
 mod slow_readers;
+/// Taps: exact bytes for who looks, and nothing taken from the session.
+mod taps;
 /// A session from connecting to disconnected, and how it is spoken to.
 mod tcp_sessions;
 /// Inactivity and orphan timeouts: when they fire, who is told, and what keeps them from firing.

@@ -105,6 +105,10 @@ fn addresses_that_take_each_other_are_found_and_others_are_not() {
         &tcp(&[("0.0.0.0", 50051)]).map(|_| ()).expect_err("the gateway's own"),
         &["FILE:1: tcp_listen: 0.0.0.0:50051 is taken by the gateway's own address"],
     );
+    assert_faults(
+        &tcp(&[("127.0.0.2", 50051)]).map(|_| ()).expect_err("another address, and the gateway's own port"),
+        &["FILE:1: tcp_listen: 127.0.0.2:50051 is taken by the gateway's own address"],
+    );
     for good in [
         [("127.0.0.1", 7000), ("127.0.0.1", 7001)],
         [("127.0.0.1", 7000), ("127.0.0.2", 7000)],

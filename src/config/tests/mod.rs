@@ -1,6 +1,7 @@
 //! Tests of the room, with files in a scratch folder and an environment that is a list.
 
 mod declared;
+mod policy;
 mod settings;
 
 use std::{ffi::OsString, fs};

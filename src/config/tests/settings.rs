@@ -52,8 +52,10 @@ fn every_setting_is_reached_from_file_environment_and_flag() {
             toml::Value::Integer(number) => ((number + 1).to_string(), (number + 1).to_string()),
             toml::Value::String(text) => {
                 let other = match text.as_str() {
+                    "auto" if key == "policy.profile" => "lan",
                     "auto" => "json",
                     "info" => "debug",
+                    "off" => "127.0.0.1:2",
                     "127.0.0.1:50051" => "127.0.0.1:1",
                     _ => "7s",
                 };

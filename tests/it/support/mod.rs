@@ -47,7 +47,11 @@ impl TestGateway {
     pub async fn with(change: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits::default();
         change(&mut limits);
-        let gateway = Gateway::new(limits);
+        Self::of(Gateway::new(limits))
+    }
+
+    /// Serves a gateway.
+    pub fn of(gateway: Arc<Gateway>) -> Self {
         let server = Server::bind(Arc::clone(&gateway), ([127, 0, 0, 1], 0).into()).expect("a free port");
         let addr = server.local_addr();
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());

@@ -1,0 +1,63 @@
+"""The event loop, in a thread of its own, that the calls of the blocking API run in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError
+from typing import Any, Optional, TypeVar
+
+T = TypeVar("T")
+
+
+class Loop:
+    """One event loop for all blocking gateway objects of the process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="socket-gateway", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does something there and waits for it here. An interrupt (Ctrl-C) here cancels it there."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("the blocking API was called in its own event loop; there, use socket_gateway.aio")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise RuntimeError("the call was cancelled") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def soon(self, work: Any, *arguments: Any) -> None:
+        """Calls something there, after what was asked for before, and does not wait."""
+        self._loop.call_soon_threadsafe(work, *arguments)
+
+
+_lock = threading.Lock()
+_loop: Optional[Loop] = None
+
+
+def loop() -> Loop:
+    """The process's loop; made where there is none."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = Loop()
+        return _loop
+
+
+def _forget() -> None:
+    # A child process has the loop's memory but not its thread.
+    global _loop, _lock
+    _lock = threading.Lock()
+    _loop = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

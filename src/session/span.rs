@@ -1,0 +1,29 @@
+//! The span of a session: by what logs and traces know it.
+
+use tracing::{Span, field::Empty};
+
+use crate::{
+    envelope::{Kind, SessionId},
+    identity::Caller,
+    subscriber::Lane,
+};
+
+/// At the level of errors, so that even who logs nothing else learns which session one is about.
+pub(super) fn span(id: &SessionId, owner: &Caller, kind: Kind, lifecycle: &Lane) -> Span {
+    let span = tracing::error_span!(
+        parent: None,
+        "session",
+        session = %id,
+        subscriber = %lifecycle.subscriber().name(),
+        identity = %owner.identity,
+        namespace = %owner.namespace,
+        kind = kind.as_str(),
+        remote = Empty,
+        close_reason = Empty,
+        bytes_received = Empty,
+        bytes_sent = Empty,
+    );
+    // It outlives the call that opens it: linked, not a part of it.
+    span.follows_from(Span::current());
+    span
+}
