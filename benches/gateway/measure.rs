@@ -12,7 +12,10 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::client::{self, Sockets};
+use crate::{
+    client::{self, Sockets},
+    process::Child,
+};
 
 /// What a load does before it counts.
 const WARM_UP: Duration = Duration::from_millis(100);
@@ -41,12 +44,13 @@ impl Load {
         self.sessions.push((sockets.clone(), session.to_owned()));
     }
 
-    /// Lets it run, and returns the work per second.
-    pub async fn rate(mut self, window: Duration) -> Result<f64> {
+    /// Lets it run, and returns the work per second, and the processor time that the server spent on each piece of it in seconds.
+    pub async fn rate(mut self, window: Duration, server: &Child) -> Result<(f64, f64)> {
         sleep(WARM_UP).await;
-        let (before, start) = (self.done.load(Ordering::Relaxed), Instant::now());
+        let (before, used, start) = (self.done.load(Ordering::Relaxed), server.processor_time()?, Instant::now());
         sleep(window).await;
-        let (after, elapsed) = (self.done.load(Ordering::Relaxed), start.elapsed());
+        let (after, used, elapsed) =
+            (self.done.load(Ordering::Relaxed), server.processor_time()? - used, start.elapsed());
         if let Some(ended) = self.tasks.try_join_next() {
             ended??;
             bail!("a part of the load ended by itself");
@@ -58,7 +62,8 @@ impl Load {
         let mut closing: JoinSet<_> =
             self.sessions.into_iter().map(|(sockets, session)| client::close(sockets, session)).collect();
         while closing.join_next().await.is_some() {}
-        Ok((after - before) as f64 / elapsed.as_secs_f64())
+        let done = (after - before) as f64;
+        Ok((done / elapsed.as_secs_f64(), used.as_secs_f64() / done))
     }
 }
 
@@ -138,23 +143,37 @@ pub struct Row {
     pub limit: Option<Stats>,
     /// What is held against the bar: gateway over limit, round by round; without a limit the figure itself.
     pub judged: Stats,
+    /// Microseconds of processor time that the gateway spent on each piece of work (thousands a second), or on a megabyte.
+    pub processor: Option<Stats>,
+}
+
+/// Two loads, one after the other.
+pub struct Pair {
+    /// Work per second.
+    pub gateway: f64,
+    pub limit: f64,
+    /// Seconds of processor time of the gateway for each piece of its work.
+    processor: f64,
 }
 
 impl Row {
     /// Of figures without a limit to compare them with.
     pub fn alone(subject: Subject, figures: &[f64]) -> Self {
         let shown = scaled(figures, subject.scale);
-        Self { subject, gateway: shown, limit: None, judged: shown }
+        Self { subject, gateway: shown, limit: None, judged: shown, processor: None }
     }
 
     /// Of pairs measured one after the other; `judge` makes of each what counts.
-    pub fn pairs(subject: Subject, pairs: &[(f64, f64)], judge: impl Fn(f64, f64) -> f64) -> Self {
-        let (gateway, limit): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        let judged: Vec<f64> = pairs.iter().map(|&(gateway, limit)| judge(gateway, limit)).collect();
+    pub fn pairs(subject: Subject, pairs: &[Pair], judge: impl Fn(f64, f64) -> f64) -> Self {
+        let each = |of: fn(&Pair) -> f64| pairs.iter().map(of).collect::<Vec<_>>();
+        let judged: Vec<f64> = pairs.iter().map(|pair| judge(pair.gateway, pair.limit)).collect();
+        // Per piece where the unit is thousands of them, per megabyte where they are bytes.
+        let piece = if subject.scale > 1e3 { subject.scale } else { 1.0 };
         Self {
-            gateway: scaled(&gateway, subject.scale),
-            limit: Some(scaled(&limit, subject.scale)),
+            gateway: scaled(&each(|pair| pair.gateway), subject.scale),
+            limit: Some(scaled(&each(|pair| pair.limit), subject.scale)),
             judged: Stats::of(&judged),
+            processor: Some(scaled(&each(|pair| pair.processor * 1e6), 1.0 / piece)),
             subject,
         }
     }
@@ -164,17 +183,19 @@ fn scaled(figures: &[f64], scale: f64) -> Stats {
     Stats::of(&figures.iter().map(|figure| figure / scale).collect::<Vec<_>>())
 }
 
-/// Measures two loads in alternation.
+/// Measures two loads in alternation; `server` is the gateway.
 pub async fn alternate(
     rounds: u32,
     window: Duration,
+    server: &Child,
     gateway: impl AsyncFn() -> Result<Load>,
     limit: impl AsyncFn() -> Result<Load>,
-) -> Result<Vec<(f64, f64)>> {
+) -> Result<Vec<Pair>> {
     let mut pairs = Vec::new();
     for _ in 0..rounds {
-        let ours = gateway().await?.rate(window).await?;
-        pairs.push((ours, limit().await?.rate(window).await?));
+        let (ours, processor) = gateway().await?.rate(window, server).await?;
+        let (limit, _) = limit().await?.rate(window, server).await?;
+        pairs.push(Pair { gateway: ours, limit, processor });
     }
     Ok(pairs)
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::{
@@ -23,6 +23,9 @@ use serde_json::Value;
 
 /// Patience with an orderly end, in steps.
 const ENDING: (u32, Duration) = (500, Duration::from_millis(10));
+
+/// In which Linux tells processor times, on every machine (USER_HZ).
+const TICK: Duration = Duration::from_millis(10);
 
 /// Lines shown of a child that did not start.
 const LAST_LINES: usize = 20;
@@ -61,6 +64,18 @@ impl Child {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024.0)
+    }
+}
+
+impl Child {
+    /// Processor time used so far, of all threads, in user space and in the kernel.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // After the name, which may hold anything, come the third field and the following; these are the 14th and the 15th.
+        let (_, fields) = stat.rsplit_once(')').context("no name")?;
+        let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        let (Some(user), Some(system)) = (times.next(), times.next()) else { bail!("no times") };
+        Ok((user? + system?) as u32 * TICK)
     }
 }
 

@@ -33,8 +33,7 @@ impl Report {
             machine.kernel,
             self.mode
         );
-        text +=
-            "| # | case | gateway | limit | ratio | must | reach for | verdict |\n|---|---|---|---|---|---|---|---|\n";
+        text += "| # | case | gateway | limit | ratio | must | reach for | verdict | gateway's CPU |\n|---|---|---|---|---|---|---|---|---|\n";
         for row in &self.rows {
             text += &line(row);
         }
@@ -88,7 +87,10 @@ fn line(row: &Row) -> String {
         Some(bar) => (format!("{}{bar_unit}", bar.must), format!("{}{bar_unit}", bar.reach)),
         None => (String::new(), String::new()),
     };
-    let cells = [&subject.case.to_string(), &subject.name, &gateway, &limit, &ratio, &must, &reach, verdict(row)];
+    let piece = if unit == "MB/s" { "us/MB" } else { "us each" };
+    let processor = row.processor.map(|stats| format!("{} {piece}", figure(stats.median))).unwrap_or_default();
+    let case = subject.case.to_string();
+    let cells = [&case, &subject.name, &gateway, &limit, &ratio, &must, &reach, verdict(row), &processor];
     format!("| {} |\n", cells.join(" | "))
 }
 

@@ -9,7 +9,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use prost::Message;
@@ -20,6 +20,7 @@ use tonic::{Request, Status, Streaming};
 use super::{
     answers::{Answers, Returned},
     gateway_service::send_response,
+    gathering::Gathering,
     padding::Padding,
     parse, parse_udp,
     proto::{self, answer, attach_request::Command},
@@ -85,6 +86,7 @@ pub(super) async fn attach(
         gateway,
         answers,
         padding,
+        gathering: Gathering::default(),
         over: false,
         last_words: None,
         _stop: stop.drop_guard(),
@@ -219,6 +221,7 @@ pub struct AttachStream {
     over: bool,
     last_words: Option<Error>,
     padding: Padding,
+    gathering: Gathering,
     _stop: DropGuard,
 }
 
@@ -227,6 +230,7 @@ impl Stream for AttachStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        ready!(this.gathering.poll(cx));
         let mut response = proto::AttachResponse::default();
         let mut ready = false;
         // The start goes first; afterwards answers and envelopes share messages.
@@ -255,8 +259,10 @@ impl Stream for AttachStream {
             }
         }
         if !ready {
+            this.gathering.sleep();
             return Poll::Pending;
         }
+        this.gathering.took(response.envelopes.len() + response.answers.len());
         response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
         Poll::Ready(Some(Ok(response)))
     }

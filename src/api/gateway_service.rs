@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use prost::Message;
@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     attach,
     callers::Callers,
+    gathering::Gathering,
     padding::Padding,
     parse,
     parse_fields::is_name,
@@ -216,7 +217,13 @@ impl SocketGatewayService for GatewayService {
         let spec = parse::subscribe_spec(request, false)?;
         let subscription = self.gateway.subscribe(&caller, spec)?;
         let instance_id = self.gateway.instance_id.clone();
-        Ok(Response::new(SubscribeStream { subscription, format, instance_id, padding }))
+        Ok(Response::new(SubscribeStream {
+            subscription,
+            format,
+            instance_id,
+            padding,
+            gathering: Gathering::default(),
+        }))
     }
 }
 
@@ -234,6 +241,7 @@ pub struct SubscribeStream {
     format: PayloadFormat,
     instance_id: String,
     padding: Padding,
+    gathering: Gathering,
 }
 
 impl Stream for SubscribeStream {
@@ -241,10 +249,16 @@ impl Stream for SubscribeStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let (format, this) = (self.format, &mut *self);
-        this.subscription.poll_batch(cx).map(|next| {
+        ready!(this.gathering.poll(cx));
+        let next = this.subscription.poll_batch(cx);
+        if next.is_pending() {
+            this.gathering.sleep();
+        }
+        next.map(|next| {
             let batch = next?;
             Some(batch.map_err(Status::from).map(|batch| {
                 let mut response = response(batch, format, &this.instance_id);
+                this.gathering.took(response.envelopes.len());
                 response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
                 response
             }))

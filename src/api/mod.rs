@@ -4,6 +4,7 @@ mod answers;
 mod attach;
 mod callers;
 mod gateway_service;
+mod gathering;
 mod padding;
 mod parse;
 mod parse_fields;

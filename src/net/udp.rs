@@ -7,7 +7,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt::RxqOvfl};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt::RxqOvfl,
+};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
@@ -35,14 +37,17 @@ pub struct SendOptions {
     pub multicast_interface: Option<u32>,
 }
 
+/// The largest datagram there is, as its length field tells.
+pub const DATAGRAM_BYTES: usize = 65_535;
+
 /// One received datagram.
-pub struct Received {
-    /// Bytes in the buffer.
-    pub size: usize,
+pub struct Received<'a> {
+    /// What it holds.
+    pub payload: &'a [u8],
     /// Who sent it.
     pub from: SocketAddr,
-    /// Datagrams this socket's kernel queue has dropped so far (wraps).
-    pub kernel_dropped: u32,
+    /// Datagrams this socket's kernel queue has dropped so far (wraps); None where it has dropped none.
+    pub kernel_dropped: Option<u32>,
 }
 
 /// Binds a socket and joins the groups.
@@ -178,26 +183,38 @@ pub fn interface_index(text: &str) -> Option<u32> {
     text.parse().ok().or_else(|| nix::net::if_::if_nametoindex(text).ok())
 }
 
-/// Receives one datagram if one is there.
+/// Receives the datagrams that are there, in one system call, and hands them to `each`; returns how many. The buffer has room for one
+/// with every `DATAGRAM_BYTES`.
 ///
 /// # Errors
 /// `WouldBlock` where none is; else what the socket reports (an ICMP answer to an earlier send, for example).
-pub fn try_receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Received> {
-    socket.try_io(Interest::READABLE, || {
-        let mut control = nix::cmsg_space!(u32);
-        let mut parts = [IoSliceMut::new(buffer)];
-        let message =
-            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
-        let kernel_dropped = message
-            .cmsgs()?
-            .find_map(|control| match control {
+pub fn try_receive(socket: &UdpSocket, buffer: &mut [u8], mut each: impl FnMut(Received<'_>)) -> io::Result<usize> {
+    let mut parts: Vec<_> = buffer.chunks_exact_mut(DATAGRAM_BYTES).map(|part| [IoSliceMut::new(part)]).collect();
+    let most = parts.len();
+    // Made anew each time: the kernel overwrites the lengths in it, and nix does not set them again.
+    let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(most, Some(nix::cmsg_space!(u32)));
+    let mut count = 0;
+    let result = socket.try_io(Interest::READABLE, || {
+        for message in recvmmsg(socket.as_raw_fd(), &mut headers, parts.iter_mut(), MsgFlags::empty(), None)? {
+            count += 1;
+            let dropped = |control| match control {
                 ControlMessageOwned::RxqOvfl(count) => Some(count),
                 _ => None,
-            })
-            .unwrap_or(0);
-        let from = message.address.as_ref().and_then(socket_addr).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Received { size: message.bytes, from: canonical(from), kernel_dropped })
-    })
+            };
+            let Some(from) = message.address.as_ref().and_then(socket_addr) else { continue };
+            each(Received {
+                payload: message.iovs().next().unwrap_or_default(),
+                from: canonical(from),
+                kernel_dropped: message.cmsgs()?.find_map(dropped),
+            });
+        }
+        // Fewer than asked for: the socket is drained, and saying so here saves the next, useless system call.
+        if count < most { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match (count, result) {
+        (0, Err(error)) => Err(error),
+        (count, _) => Ok(count),
+    }
 }
 
 fn socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -26,18 +27,18 @@ use crate::{
     envelope::{Body, CloseReason, Envelope, State},
     error::{Error, Reason, io_sentence},
     identity::Caller,
-    net::udp::{Received, SendOptions, send, try_receive},
-    subscriber::DroppedBy,
+    net::udp::{DATAGRAM_BYTES, SendOptions, send, try_receive},
 };
 
-/// The largest datagram there is.
-const DATAGRAM_BYTES: usize = 65_535;
+/// Datagrams received with one system call.
+const DATAGRAMS_AT_ONCE: usize = 16;
 
 /// Datagrams of one socket before others get their turn on the thread.
 const DATAGRAMS_IN_A_ROW: usize = 64;
 
 thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; DATAGRAM_BYTES].into());
+    /// One buffer per worker thread, of which datagrams only touch what they need.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; DATAGRAMS_AT_ONCE * DATAGRAM_BYTES].into());
 }
 
 /// One UDP socket.
@@ -160,23 +161,38 @@ impl UdpSession {
         look(&self.claim())
     }
 
-    fn deliver(&self, received: &Received, payload: Bytes) {
-        if self.core.usage.as_ref().is_some_and(|usage| usage.received.left().is_err()) {
-            // Its owner has received as much as it may in this time.
-            self.count_drops(1, DroppedBy::Quota);
-            return;
+    /// Receives up to `most` datagrams, and delivers them together; returns how many. `kernel_dropped` is what the kernel told last.
+    fn receive(&self, socket: &UdpSocket, most: usize, kernel_dropped: &mut u32) -> io::Result<usize> {
+        let time = SystemTime::now();
+        let (mut envelopes, mut dropped, mut refused, mut untold) = (Vec::with_capacity(most), 0, 0, 0);
+        let count = SCRATCH.with_borrow_mut(|scratch| {
+            try_receive(socket, &mut scratch[..most * DATAGRAM_BYTES], |received| {
+                let told = received.kernel_dropped.unwrap_or(*kernel_dropped);
+                let dropped_before = told.wrapping_sub(std::mem::replace(kernel_dropped, told)).into();
+                dropped += dropped_before;
+                if self.core.usage.as_ref().is_some_and(|usage| usage.received.left().is_err()) {
+                    // Its owner has received as much as it may in this time.
+                    refused += 1;
+                    untold += 1 + dropped_before;
+                    return;
+                }
+                let payload = Bytes::copy_from_slice(received.payload);
+                self.core.tap_received(&payload, Some(received.from));
+                self.core.count_received(payload.len());
+                let body = Body::Datagram { from: received.from, payload, utf8: self.utf8 };
+                let session = Some(self.core.id.clone());
+                envelopes.push(Envelope { time, session, listener: None, body, dropped_before });
+            })
+        })?;
+        self.received.fetch_add(count as u64 - refused, Ordering::Relaxed);
+        let claim = self.claim();
+        dropped += refused + claim.lane().push_datagrams(envelopes.into_iter());
+        if refused > 0 {
+            claim.lane().count_refused(untold);
         }
-        self.core.tap_received(&payload, Some(received.from));
-        self.core.count_received(payload.len());
-        self.received.fetch_add(1, Ordering::Relaxed);
-        let body = Body::Datagram { from: received.from, payload, utf8: self.utf8 };
-        let dropped = self.claim().lane().push_datagram(Envelope::of_session(&self.core.id, body));
+        drop(claim);
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
-    }
-
-    fn count_drops(&self, datagrams: u32, by: DroppedBy) {
-        self.dropped.fetch_add(datagrams.into(), Ordering::Relaxed);
-        self.claim().lane().count_dropped(datagrams.into(), by);
+        Ok(count)
     }
 
     fn close_socket(&self) {
@@ -199,7 +215,7 @@ impl UdpSession {
 /// Runs an open UDP session to its end; returns why it ended. When it returns the socket is closed, but for a send under way.
 pub async fn drive(session: Arc<UdpSession>, socket: Arc<UdpSocket>) -> CloseReason {
     let mut timer = std::pin::pin!(sleep_until(Instant::now()));
-    let mut kernel_dropped = 0;
+    let mut receiving = Receiving::default();
     let mut deadline = None;
     let reason = loop {
         if let Some(Close::Abort(reason) | Close::Graceful(reason)) = session.core.close_request() {
@@ -214,7 +230,7 @@ pub async fn drive(session: Arc<UdpSession>, socket: Arc<UdpSocket>) -> CloseRea
         tokio::select! {
             biased;
             () = session.core.wake.notified() => {}
-            _ = socket.ready(Interest::READABLE) => receive(&session, &socket, &mut kernel_dropped),
+            _ = socket.ready(Interest::READABLE) => receive(&session, &socket, &mut receiving),
             () = timer.as_mut(), if deadline.is_some() => {
                 session.core.timers_changed();
                 match session.core.due() {
@@ -235,21 +251,26 @@ pub async fn drive(session: Arc<UdpSession>, socket: Arc<UdpSocket>) -> CloseRea
     reason
 }
 
-fn receive(session: &UdpSession, socket: &UdpSocket, kernel_dropped: &mut u32) {
-    for _ in 0..DATAGRAMS_IN_A_ROW {
-        let received = SCRATCH.with_borrow_mut(|scratch| {
-            let received = try_receive(socket, scratch)?;
-            let payload = Bytes::copy_from_slice(&scratch[..received.size]);
-            Ok::<_, io::Error>((received, payload))
-        });
-        match received {
-            Ok((received, payload)) => {
-                let dropped = received.kernel_dropped.wrapping_sub(*kernel_dropped);
-                if dropped > 0 {
-                    *kernel_dropped = received.kernel_dropped;
-                    session.count_drops(dropped, DroppedBy::Kernel);
+/// What is kept between two looks at a socket.
+#[derive(Default)]
+struct Receiving {
+    /// Datagrams that the kernel has dropped so far, as it told last.
+    kernel_dropped: u32,
+    /// As many datagrams as were asked for came with the last call, so it is worth while to make room for more.
+    many: bool,
+}
+
+fn receive(session: &UdpSession, socket: &UdpSocket, receiving: &mut Receiving) {
+    let mut left = DATAGRAMS_IN_A_ROW;
+    while left > 0 {
+        let most = if receiving.many { DATAGRAMS_AT_ONCE } else { 1 };
+        match session.receive(socket, most, &mut receiving.kernel_dropped) {
+            Ok(count) => {
+                receiving.many = count == most;
+                if count < most {
+                    return;
                 }
-                session.deliver(&received, payload);
+                left = left.saturating_sub(count);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             // An ICMP answer to an earlier send, for example: it concerns one peer, the socket lives on.

@@ -20,7 +20,7 @@ use super::{
     brakes::Brakes,
     filter::{Ack, Filter, LaneKey},
     lane_state::Class,
-    lanes::{DroppedBy, Lanes},
+    lanes::Lanes,
     log::{Entry, Fate, Log},
 };
 use crate::{
@@ -134,8 +134,8 @@ impl Backlog {
         self.lanes.push_datagram(lane, envelope)
     }
 
-    pub(super) fn count_dropped(&mut self, lane: usize, datagrams: u64, by: DroppedBy) {
-        self.lanes.count_dropped(lane, datagrams, by);
+    pub(super) fn count_refused(&mut self, lane: usize, datagrams: u64) {
+        self.lanes.count_refused(lane, datagrams);
     }
 
     pub(super) fn read_budget(&mut self, lane: usize, notify: &Arc<Notify>) -> usize {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{DroppedBy, LaneKey, Subscriber};
+use super::{LaneKey, Subscriber};
 use crate::envelope::Envelope;
 
 /// A handle of one lane. The lane lives until its last handle is dropped and everything in it is delivered.
@@ -55,19 +55,20 @@ impl Lane {
         self.subscriber.lock().take_back(self.index)
     }
 
-    /// Adds a datagram. Where there is no room the oldest of this lane go, or it goes itself. Returns how many were dropped.
-    pub fn push_datagram(&self, envelope: Envelope) -> u64 {
+    /// Adds datagrams, each with how many the kernel dropped just before it. Where there is no room the oldest of this lane go, or they
+    /// go themselves. Returns how many were dropped here.
+    pub fn push_datagrams(&self, envelopes: impl Iterator<Item = Envelope>) -> u64 {
         let mut backlog = self.subscriber.lock();
-        let dropped = backlog.push_datagram(self.index, envelope);
+        let dropped = envelopes.map(|envelope| backlog.push_datagram(self.index, envelope)).sum();
         let wakes = backlog.wake_streams();
         drop(backlog);
         wakes.wake();
         dropped
     }
 
-    /// Counts datagrams that were dropped before they came here; the next one delivered says so.
-    pub fn count_dropped(&self, datagrams: u64, by: DroppedBy) {
-        self.subscriber.lock().count_dropped(self.index, datagrams, by);
+    /// Counts datagrams that a quota kept from coming here; the next one delivered says so.
+    pub fn count_refused(&self, datagrams: u64) {
+        self.subscriber.lock().count_refused(self.index, datagrams);
     }
 
     /// Adds a lifecycle event: never dropped. Their number is bounded because each session and listener emits only a few, and

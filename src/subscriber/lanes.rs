@@ -21,15 +21,6 @@ use super::{
 };
 use crate::{envelope::Envelope, limits::Limits, metrics::Metrics};
 
-/// Who dropped a datagram before it came here.
-#[derive(Clone, Copy, Debug)]
-pub enum DroppedBy {
-    /// The kernel: the socket's buffer was full.
-    Kernel,
-    /// The quota of the socket's owner.
-    Quota,
-}
-
 /// What one lane may deliver before the next one's turn, in cost bytes.
 const QUANTUM: usize = 16 * 1024;
 
@@ -186,10 +177,15 @@ impl Lanes {
         }
     }
 
-    /// Adds a datagram; the oldest waiting ones of the lane make room. Returns how many went.
+    /// Adds a datagram; the oldest waiting ones of the lane make room. Returns how many went, not counting those that it says were
+    /// dropped before it.
     pub(super) fn push_datagram(&mut self, index: usize, envelope: Envelope) -> u64 {
         let cost = envelope.cost();
         let mut dropped = 0;
+        if envelope.dropped_before > 0 {
+            self.dropped += envelope.dropped_before;
+            self.metrics.delivery.dropped_by_kernel.add(envelope.dropped_before);
+        }
         let mut one_goes = self.brakes.are_on() && !self.slab[index].1.data.is_empty();
         while std::mem::take(&mut one_goes)
             || self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
@@ -198,7 +194,7 @@ impl Lanes {
             let lane = &mut self.slab[index].1;
             dropped += 1;
             let Some((_, oldest)) = pop(&mut lane.data) else {
-                lane.missing_data += 1;
+                lane.missing_data += 1 + envelope.dropped_before;
                 return self.note_dropped(dropped);
             };
             match lane.data.front_mut() {
@@ -240,14 +236,10 @@ impl Lanes {
         }
     }
 
-    pub(super) fn count_dropped(&mut self, index: usize, datagrams: u64, by: DroppedBy) {
+    pub(super) fn count_refused(&mut self, index: usize, datagrams: u64) {
         self.slab[index].1.missing_data += datagrams;
         self.dropped += datagrams;
-        match by {
-            DroppedBy::Kernel => &self.metrics.delivery.dropped_by_kernel,
-            DroppedBy::Quota => &self.metrics.delivery.dropped_by_quota,
-        }
-        .add(datagrams);
+        self.metrics.delivery.dropped_by_quota.add(datagrams);
     }
 
     /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again

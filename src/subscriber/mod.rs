@@ -36,7 +36,6 @@ pub use self::{
     backlog::ResumePoint,
     filter::{Ack, Filter, LaneKey},
     lane::Lane,
-    lanes::DroppedBy,
     stream::{Batch, Gap, Start, Subscription},
     table::Subscribers,
 };

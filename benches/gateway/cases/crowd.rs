@@ -112,11 +112,14 @@ pub async fn cost(bench: &Bench) -> Result<Vec<Row>> {
 
     let name = format!("TcpSend to {FEW} sessions, cost with {count} open / with {FEW}");
     let used = thousands(10, name, Bar::new(1.3, 1.1));
-    let to_few = alternate(bench.rounds, bench.window, async || many.sends(FEW).await, async || few.sends(FEW).await);
-    let to_few = Row::pairs(used, &to_few.await?, cost);
+    let compare = async |over| {
+        let (gateway, limit) = (async || many.sends(over).await, async || few.sends(FEW).await);
+        alternate(bench.rounds, bench.window, &many.gateway, gateway, limit).await
+    };
+    let to_few = Row::pairs(used, &compare(FEW).await?, cost);
 
     let name = format!("the same to all {count} in turn: the sockets are cold as well");
     let cold = Subject { bar: None, name, ..to_few.subject.clone() };
-    let to_all = alternate(bench.rounds, bench.window, async || many.sends(count).await, async || few.sends(FEW).await);
-    Ok(vec![to_few, Row::pairs(cold, &to_all.await?, cost)])
+    let to_all = compare(count).await?;
+    Ok(vec![to_few, Row::pairs(cold, &to_all, cost)])
 }

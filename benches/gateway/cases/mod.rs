@@ -32,7 +32,8 @@ pub struct Bench {
     rounds: u32,
     window: Duration,
     cases: Vec<u8>,
-    _children: [Child; 3],
+    server: Child,
+    _others: [Child; 2],
 }
 
 impl Bench {
@@ -51,7 +52,8 @@ impl Bench {
             rounds: options.rounds(),
             window: options.window(),
             cases: (1..=CASES).filter(|case| options.wants(*case)).collect(),
-            _children: [server, limiting, peer],
+            server,
+            _others: [limiting, peer],
         })
     }
 
@@ -62,7 +64,7 @@ impl Bench {
         gateway: impl AsyncFn() -> Result<Load>,
         limit: impl AsyncFn() -> Result<Load>,
     ) -> Result<Row> {
-        let pairs = alternate(self.rounds, self.window, gateway, limit).await?;
+        let pairs = alternate(self.rounds, self.window, &self.server, gateway, limit).await?;
         Ok(Row::pairs(subject, &pairs, |gateway, limit| gateway / limit))
     }
 }

@@ -28,14 +28,14 @@ fn drops_of_the_kernel_and_of_the_backlog_add_up() {
     let mut backlog = backlog();
     let key = session("udp");
     let lane = backlog.open_lane(key.clone());
-    backlog.count_dropped(lane, 5, DroppedBy::Kernel);
-    for n in 0..6 {
-        backlog.push_datagram(lane, datagram(&key, n, 1024));
+    let after = |dropped_before, n| Envelope { dropped_before, ..datagram(&key, n, 1024) };
+    backlog.push_datagram(lane, after(5, 0));
+    for n in 1..6 {
+        backlog.push_datagram(lane, after(0, n));
     }
-    backlog.count_dropped(lane, 3, DroppedBy::Kernel);
     let stream = attach(&mut backlog, Filter::ALL);
     assert_eq!(told(&mut backlog, stream), [(2, 7), (3, 0), (4, 0), (5, 0)]);
-    backlog.push_datagram(lane, datagram(&key, 6, 1024));
+    backlog.push_datagram(lane, after(3, 6));
     assert_eq!(told(&mut backlog, stream), [(6, 3)]);
     assert_eq!(view(&backlog).dropped, 10);
 }
@@ -58,6 +58,23 @@ fn a_datagram_goes_itself_where_other_sessions_fill_the_subscriber() {
     assert_eq!(ids(&mut backlog, stream).len(), 16, "no TCP data made room");
     backlog.push_datagram(lane, datagram(&key, 102, 300));
     assert_eq!(told(&mut backlog, stream), [(102, 2)]);
+}
+
+#[test]
+fn what_the_kernel_dropped_before_a_datagram_that_goes_itself_is_told_by_the_next() {
+    let mut backlog = backlog();
+    let (tcp, key) = (session("tcp"), session("udp"));
+    let (full, lane) = (backlog.open_lane(tcp.clone()), backlog.open_lane(key.clone()));
+    for n in 0..16 {
+        backlog.push_data(full, kilo(&tcp, n));
+    }
+    let after = |dropped_before, n| Envelope { dropped_before, ..datagram(&key, n, 300) };
+    assert_eq!(backlog.push_datagram(lane, after(5, 100)), 1);
+    let stream = attach(&mut backlog, Filter::ALL);
+    assert_eq!(ids(&mut backlog, stream).len(), 16);
+    backlog.push_datagram(lane, after(0, 101));
+    assert_eq!(told(&mut backlog, stream), [(101, 6)]);
+    assert_eq!(view(&backlog).dropped, 6);
 }
 
 #[test]

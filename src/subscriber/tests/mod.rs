@@ -18,7 +18,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    Ack, DroppedBy, Filter, Gap, LaneKey, ResumePoint, SubscriberView,
+    Ack, Filter, Gap, LaneKey, ResumePoint, SubscriberView,
     backlog::{Backlog, Taken},
     brakes::Brakes,
 };

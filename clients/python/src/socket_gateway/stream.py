@@ -14,6 +14,7 @@ where they let one say how to make the socket: see `smtp` for smtplib.
 
 from __future__ import annotations
 
+import errno as _errno
 import io
 import smtplib
 import socket as _socket
@@ -55,7 +56,7 @@ class SessionSocket:
         """At most so many bytes; none at the end.
 
         Raises:
-            TimeoutError: nothing came within the timeout.
+            TimeoutError: nothing came within the timeout; BlockingIOError where that is 0.
             ConnectionResetError: the stream was broken off.
         """
         if flags:
@@ -63,6 +64,10 @@ class SessionSocket:
         self._must_be_open()
         try:
             return self._session.read(size, self._timeout)
+        except TimeoutError:
+            if self._timeout == 0:
+                raise BlockingIOError(_errno.EAGAIN, "nothing has come") from None
+            raise
         except errors.SessionEnded as error:
             raise ConnectionResetError(str(error)) from error
         except errors.GatewayError as error:
@@ -132,9 +137,9 @@ class SessionSocket:
         return io.TextIOWrapper(buffer, encoding, errors, newline)
 
     def settimeout(self, value: Optional[float]) -> None:
-        """How many seconds a `recv` waits; None: for ever. Zero, which would be non-blocking, is not possible."""
-        if value is not None and value <= 0:
-            raise ValueError("a session cannot be non-blocking")
+        """How many seconds a `recv` waits; None: for ever; 0: not at all. Sending always waits."""
+        if value is not None and value < 0:
+            raise ValueError("timeout value out of range")
         self._timeout = value
 
     def gettimeout(self) -> Optional[float]:
@@ -142,7 +147,7 @@ class SessionSocket:
         return self._timeout
 
     def setblocking(self, flag: bool) -> None:
-        """Only blocking is possible."""
+        """Whether a `recv` waits."""
         self.settimeout(None if flag else 0.0)
 
     def setsockopt(self, *_: Any) -> None:
