@@ -43,7 +43,7 @@ pub struct PolicyConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProfileChoice {
-    /// `dev` where nobody has to say who they are (the gateway is on loopback then), `internet` elsewhere.
+    /// `dev` where the gateway listens on loopback and nobody has to say who they are, `internet` elsewhere.
     Auto,
     /// See [`Profile::Dev`].
     Dev,
@@ -72,10 +72,10 @@ impl Config {
     /// The policy: the rules of the file, and the profile.
     pub fn policy(&self) -> Policy {
         let profile = match self.policy.profile {
-            ProfileChoice::Auto if self.callers_are_known() => Profile::Internet,
-            ProfileChoice::Auto | ProfileChoice::Dev => Profile::Dev,
+            ProfileChoice::Auto if self.is_personal() => Profile::Dev,
+            ProfileChoice::Dev => Profile::Dev,
             ProfileChoice::Lan => Profile::Lan,
-            ProfileChoice::Internet => Profile::Internet,
+            ProfileChoice::Auto | ProfileChoice::Internet => Profile::Internet,
         };
         Policy::new(profile, self.rules.dial.clone(), self.rules.bind.clone())
     }
@@ -88,9 +88,9 @@ impl Config {
         in_force
     }
 
-    /// Whether callers have to say who they are.
-    fn callers_are_known(&self) -> bool {
-        false
+    /// Whether the gateway is its owner's alone: whoever calls is on this machine, and nobody is told apart.
+    fn is_personal(&self) -> bool {
+        self.listen.ip().to_canonical().is_loopback()
     }
 }
 

@@ -69,8 +69,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "policy.profile",
         Rule::Free,
-        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` while callers \
-         need not say who they are, `internet` else. See docs/policy.md.",
+        "What may be dialled and bound where no rule of the file decides: `dev`, `lan`, `internet`, or `auto`: `dev` on \
+         loopback while callers need not say who they are, `internet` else. See docs/policy.md.",
     ),
     plain(
         "admin.listen",

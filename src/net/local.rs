@@ -1,29 +1,39 @@
-//! What addresses this host has.
+//! What addresses are this host's own.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+};
 
-/// Whether an address is one of this host's own. The system is asked by binding it, which also knows what no list of interfaces
-/// does: all of 127.0.0.0/8, and whole networks routed to this host.
-#[expect(clippy::disallowed_methods, reason = "this room makes the sockets")]
+use nix::errno::Errno;
+
+/// Whether an address leads to this host itself. The system is asked, for it knows what no list of interfaces does: all of
+/// 127.0.0.0/8, and whole networks that are routed here. No packet is sent.
 pub fn is_local(address: SocketAddr) -> bool {
-    let any_port = match address {
-        SocketAddr::V4(v4) => SocketAddr::from((*v4.ip(), 0)),
-        // The zone of a link-local address is needed.
-        SocketAddr::V6(mut v6) => {
-            v6.set_port(0);
-            v6.into()
-        }
-    };
-    match UdpSocket::bind(any_port) {
-        Ok(_) => true,
-        // Anything else than "not mine" (no file descriptors left, for example) leaves it open, and the question is about safety.
-        Err(error) => error.kind() != std::io::ErrorKind::AddrNotAvailable && !is_unsupported(&error),
-    }
+    can_be_bound(address) || is_routed_here(address)
 }
 
-/// A family that the host does not have has no address of it.
-fn is_unsupported(error: &std::io::Error) -> bool {
-    error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)
+#[expect(clippy::disallowed_methods, reason = "this room makes the sockets")]
+fn can_be_bound(mut address: SocketAddr) -> bool {
+    address.set_port(0);
+    UdpSocket::bind(address).map(drop).map_or_else(|error| is_exhausted(&error), |()| true)
+}
+
+/// IPv6 lets nobody bind an address of a network that is routed here. A datagram to it would leave from itself or from loopback.
+#[expect(clippy::disallowed_methods, reason = "this room makes the sockets")]
+fn is_routed_here(address: SocketAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect(address)?;
+        socket.local_addr()
+    });
+    source.map_or_else(|error| is_exhausted(&error), |source| source.ip() == address.ip() || source.ip().is_loopback())
+}
+
+/// Without a socket nothing can be asked, and who asks wants to be safe.
+fn is_exhausted(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS))
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ mod leaving;
 mod listeners;
 /// Metrics: what the admin server shows is exactly what happened, and what it costs is bounded.
 mod metrics;
+/// The policy: what is denied never arrives.
+mod policy;
 /// Quotas of one identity, and what is too much for all.
 mod quotas;
 /// Request ids: a retry answers with what the first call opened, and a cancelled call goes on.

@@ -15,9 +15,11 @@ fn verdict(config: &Config, identity: &str, address: &str) -> String {
 }
 
 #[test]
-fn without_a_word_the_profile_is_dev_while_nobody_says_who_they_are() {
+fn without_a_word_the_profile_is_dev_on_loopback_and_internet_elsewhere() {
     let config = load("", &[], &[]).expect("nothing is wrong");
     assert_eq!(config.policy().profile, Profile::Dev);
+    let config = load("", &[], &["listen=0.0.0.0:50051"]).expect("nothing is wrong");
+    assert_eq!(config.policy().profile, Profile::Internet);
     let config = load("policy.profile = \"lan\"", &[("SOCKET_GATEWAY_POLICY_PROFILE", "internet")], &[]);
     assert_eq!(config.expect("nothing is wrong").policy().profile, Profile::Internet);
     let config = load("", &[], &["policy.profile=lan"]).expect("nothing is wrong");
