@@ -18,6 +18,7 @@ use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS,
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 use tower_layer::{Identity, Stack};
 
+pub use self::calls::CALLS;
 use self::{calls::CountCalls, incoming::incoming};
 use crate::{
     api::{

@@ -27,6 +27,7 @@ use super::{
     render::{self, PayloadFormat},
 };
 use crate::{
+    audit::{carried, peer},
     error::{Error, Reason},
     gateway::{DatagramSent, Gateway, Sent, SentOutcome},
     identity::Caller,
@@ -74,10 +75,11 @@ pub(super) async fn attach(
         caller,
         answers: Arc::clone(&answers),
     };
+    let caller_address = peer();
     gateway.registry.spawn_background({
         let stop = stop.clone();
         async move {
-            stop.run_until_cancelled(reader.run(commands)).await;
+            stop.run_until_cancelled(carried(caller_address, reader.run(commands))).await;
         }
     });
     Ok(AttachStream {
@@ -199,11 +201,11 @@ impl Reader {
         };
         // Resolving a name may take long, and datagrams have no order to keep.
         let this = self.clone();
-        self.gateway.registry.spawn_background(async move {
+        self.gateway.registry.spawn_background(carried(peer(), async move {
             let sent = this.gateway.udp_out(&this.caller, &spec).await;
             this.answers.push("", correlation_id, sent.map(|sent| answer::Result::UdpOut(datagram_response(&sent))));
             this.answers.flush();
-        });
+        }));
     }
 }
 

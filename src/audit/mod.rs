@@ -5,6 +5,7 @@
 //! disk is, records are lost; their number is counted, logged, and written as a record of its own, and the sequence numbers show the
 //! gap. A gateway that stopped serving because its disk is full would let whoever fills the disk stop it.
 
+mod ascii;
 mod record;
 mod target;
 mod writer;
@@ -19,7 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub use self::{record::Event, target::Target};
+pub use self::{ascii::Ascii, record::Event, target::Target};
 use self::{record::line, writer::Writer};
 use crate::{identity::Caller, metrics::Metrics};
 
@@ -33,9 +34,9 @@ pub fn on_behalf_of<T>(peer: Option<SocketAddr>, part: impl FnOnce() -> T) -> T 
     PEER.sync_scope(peer, part)
 }
 
-/// A future that goes on for the call that makes it, in a task of its own.
-pub fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    PEER.scope(peer(), future)
+/// A future that goes on for a call, in a task of its own.
+pub fn carried<F: Future>(peer: Option<SocketAddr>, future: F) -> impl Future<Output = F::Output> {
+    PEER.scope(peer, future)
 }
 
 /// Where the call that is being served comes from; None outside of calls.

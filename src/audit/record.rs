@@ -1,16 +1,15 @@
 //! Audit records and how they are written.
 
 use std::{
-    io::{self, Write},
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+use serde_json::ser::Serializer;
 
-use super::Who;
+use super::{Who, ascii::Ascii};
 
 /// What is recorded.
 #[derive(Clone, Debug, Serialize)]
@@ -192,30 +191,6 @@ pub(super) fn line(time: SystemTime, sequence: u64, who: Option<Who<'_>>, event:
         .expect("a record is made of plain values, and memory takes it");
     line.push(b'\n');
     line
-}
-
-/// JSON in ASCII: what some readers take for a line end (U+0085, U+2028) or a terminal for an order is escaped as well.
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut units = [0; 2];
-        for character in fragment.chars() {
-            // DEL is the one control character that serde_json leaves as it is.
-            if character.is_ascii() && character != '\u{7f}' {
-                writer.write_all(&[character as u8])?;
-            } else {
-                for unit in character.encode_utf16(&mut units) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        CompactFormatter.write_f64(writer, value)
-    }
 }
 
 #[cfg(test)]

@@ -11,16 +11,22 @@ use std::{
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    fmt::{
-        self,
-        time::{ChronoLocal, ChronoUtc},
-    },
+    filter::{FilterExt, filter_fn},
+    fmt::{self, time::ChronoLocal},
     layer::SubscriberExt,
     reload,
     util::SubscriberInitExt,
 };
 
-use crate::config::{LogConfig, LogFormat};
+use super::{
+    lines::{JsonLines, human_fields},
+    traces::Traces,
+};
+use crate::{
+    config::{LogConfig, LogFormat},
+    server::CALLS,
+    session::SESSIONS,
+};
 
 /// Lines that wait for stderr to take them.
 const QUEUED_LINES: usize = 8192;
@@ -33,20 +39,27 @@ pub(super) struct Logs {
     _writer: WorkerGuard,
 }
 
-/// Starts logging, for the whole process and once.
-pub(super) fn start(config: &LogConfig) -> Logs {
+/// Starts logging and tracing, for the whole process and once.
+pub(super) fn start(config: &LogConfig, traces: &Traces) -> Logs {
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).thread_name("logs").finish(io::stderr());
     let lost = writer.error_counter();
     let (filter, handle) = reload::Layer::new(filter(config));
+    // Spans of calls are for traces: a line of a log names its session, not the call that happened to be served.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != CALLS));
     let lines = fmt::layer().with_writer(writer);
     let lines = if is_human(config) {
         let lines = lines.with_timer(ChronoLocal::new("%H:%M:%S%.3f".to_owned()));
-        lines.with_ansi(io::stderr().is_terminal()).with_target(false).boxed()
+        lines.with_ansi(io::stderr().is_terminal()).with_target(false).fmt_fields(human_fields()).boxed()
     } else {
-        lines.json().flatten_event(true).with_timer(ChronoUtc::rfc_3339()).boxed()
+        lines.json().event_format(JsonLines).boxed()
     };
-    tracing_subscriber::registry().with(filter).with(lines).init();
+    let spans = traces.tracer().map(|tracer| {
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
+        let layer = layer.with_tracked_inactivity(false).with_target(false);
+        layer.with_filter(filter_fn(|metadata| metadata.is_span() && [CALLS, SESSIONS].contains(&metadata.target())))
+    });
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).init();
     Logs { filter: handle, lost, told: Cell::new(0), _writer: guard }
 }
 

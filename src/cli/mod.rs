@@ -4,10 +4,12 @@
 
 mod activation;
 mod check;
+mod lines;
 mod logging;
 mod reload;
 mod serve;
 mod signals;
+mod traces;
 
 use std::{
     ffi::OsString,
@@ -18,7 +20,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use self::{activation::Inherited, check::CheckArguments, reload::Reload};
+use self::{activation::Inherited, check::CheckArguments, reload::Reload, traces::Traces};
 use crate::config::{self, Config, Faults, Flags};
 
 /// EX_USAGE of sysexits.h.
@@ -102,9 +104,15 @@ fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let (flags, environment) = (Flags::from(arguments), config::environment());
     let config = Config::load(&flags, &environment).map_err(Failure::Configuration)?;
     let inherited = Inherited::take(&environment).map_err(Failure::Runtime)?;
-    let logs = logging::start(&config.log);
+    let runtime = serve::runtime().map_err(Failure::Runtime)?;
+    // The exporter of traces lives on the runtime.
+    let entered = runtime.enter();
+    let traces = Traces::start(&config.tracing).map_err(Failure::Runtime)?;
+    let logs = logging::start(&config.log, &traces);
+    drop(entered);
     let reload = Reload::new(flags, environment, &config);
-    serve::run(&config, reload, inherited, &logs).map_err(Failure::Runtime)
+    let result = serve::run(runtime, &config, reload, inherited, &logs, &traces);
+    result.map_err(Failure::Runtime)
 }
 
 /// A reader that has seen enough and went away is no failure.

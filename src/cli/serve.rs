@@ -4,7 +4,7 @@ use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use sd_notify::NotifyState;
-use tokio::time::MissedTickBehavior;
+use tokio::{runtime::Runtime, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     logging::{self, Logs},
     reload::Reload,
     signals::{Asked, Signals},
+    traces::Traces,
 };
 use crate::{
     admin::AdminServer,
@@ -23,10 +24,22 @@ use crate::{
     server::Server,
 };
 
+/// What everything runs on.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")
+}
+
 /// Serves until a signal.
-pub(super) fn run(config: &Config, reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+pub(super) fn run(
+    runtime: Runtime,
+    config: &Config,
+    reload: Reload,
+    inherited: Inherited,
+    logs: &Logs,
+    traces: &Traces,
+) -> anyhow::Result<()> {
     let result = runtime.block_on(serve(config, reload, inherited, logs));
+    traces.finish();
     // A name lookup may hang in the system's resolver: nobody waits for its answer any more.
     runtime.shutdown_background();
     result

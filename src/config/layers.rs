@@ -1,5 +1,6 @@
 //! From what was given, layer upon layer, to a checked configuration: each value by itself, then those that depend on each other.
 
+use http::Uri;
 use toml::{Table, Value};
 use tracing_subscriber::EnvFilter;
 
@@ -24,6 +25,7 @@ impl Layers {
     pub(super) fn give_text(&mut self, setting: &'static Setting, text: &str, origin: Origin) {
         let value = match (setting.rule, text.parse::<i64>()) {
             (Rule::Number { .. }, Ok(number)) => Value::Integer(number),
+            (Rule::Ratio, _) => text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Float),
             _ => Value::String(text.to_owned()),
         };
         self.give(setting, value, origin);
@@ -87,6 +89,16 @@ fn check(rule: Rule, value: &Value) -> Result<(), String> {
             Ok(time) if time > most => Err(format!("\"{text}\" is longer than {}", humantime::format_duration(most))),
             _ => Ok(()),
         },
+        (Rule::Ratio, Value::Float(ratio)) if !(0.0..=1.0).contains(ratio) => {
+            Err(format!("{ratio} is not between 0 and 1"))
+        }
+        (Rule::Ratio, Value::Integer(number)) if !(0..=1).contains(number) => {
+            Err(format!("{number} is not between 0 and 1"))
+        }
+        (Rule::UrlOrOff, Value::String(text)) if text != "off" => match text.parse::<Uri>() {
+            Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) => Ok(()),
+            _ => Err(format!("\"{text}\" is neither \"off\" nor a URL like \"http://127.0.0.1:4317\"")),
+        },
         (Rule::Filter, Value::String(text)) => EnvFilter::builder()
             .parse(text)
             .map(drop)
@@ -108,7 +120,8 @@ fn unfit(rule: Rule, value: &Value, reason: &str) -> String {
         Rule::AddressOrOff => {
             format!("{value} is neither \"off\" nor an address with its port, like \"127.0.0.1:9464\"")
         }
-        Rule::Free | Rule::Filter => reason.to_owned(),
+        Rule::Ratio => format!("{value} is no number from 0 to 1, like 0.1"),
+        Rule::UrlOrOff | Rule::Free | Rule::Filter => reason.to_owned(),
     }
 }
 

@@ -25,6 +25,7 @@ use std::{
     path::Path,
 };
 
+use http::Uri;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -51,6 +52,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Traces.
+    pub tracing: TracingConfig,
     /// All bounds.
     pub limits: Limits,
     /// What one identity may use.
@@ -72,6 +75,23 @@ pub struct AdminConfig {
     /// Where it listens; None: there is none.
     #[serde(with = "off")]
     pub listen: Option<SocketAddr>,
+}
+
+/// Traces.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TracingConfig {
+    /// The OTLP receiver (gRPC) that gets them; None: there are none.
+    #[serde(with = "off")]
+    pub otlp_endpoint: Option<Uri>,
+    /// The share of traces that begin here which are sampled; those that callers began are sampled as the callers say.
+    pub sample_ratio: f64,
+}
+
+impl Default for TracingConfig {
+    fn default() -> Self {
+        Self { otlp_endpoint: None, sample_ratio: 1.0 }
+    }
 }
 
 /// The audit log.
@@ -112,6 +132,7 @@ impl Default for Config {
             log: LogConfig::default(),
             admin: AdminConfig::default(),
             audit: AuditConfig::default(),
+            tracing: TracingConfig::default(),
             limits: Limits::default(),
             quota: Quota::default(),
             policy: PolicyConfig::default(),

@@ -41,6 +41,10 @@ pub(super) enum Rule {
     Address,
     /// An address with its port, or "off".
     AddressOrOff,
+    /// A URL with scheme and host, or "off".
+    UrlOrOff,
+    /// From 0 to 1.
+    Ratio,
     /// Directives for what is logged.
     Filter,
     /// A count or a size.
@@ -83,6 +87,19 @@ pub const SETTINGS: &[Setting] = &[
         "audit.file",
         Rule::Free,
         "Where the audit log goes: a file that is appended to (and opened anew on SIGHUP), a named pipe, `stderr`, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "tracing.otlp_endpoint",
+        Rule::UrlOrOff,
+        "Where traces go: the URL of an OTLP receiver over gRPC, like `http://127.0.0.1:4317`, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "tracing.sample_ratio",
+        Rule::Ratio,
+        "The share of traces that begin here which are sampled, 0 to 1. Those that callers began (`traceparent`) are sampled as \
+         the callers say.",
     )
     .at_start(),
     number(

@@ -86,7 +86,7 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 6] = ["admin", "audit", "log", "limits", "policy", "quota"];
+const GROUPS: [&str; 7] = ["admin", "audit", "log", "limits", "policy", "quota", "tracing"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)

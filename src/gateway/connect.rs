@@ -14,7 +14,7 @@ use super::{
     permission::{Destination, NoAddress},
 };
 use crate::{
-    audit::{Event, Who},
+    audit::{Event, Who, carried},
     envelope::{Body, CloseReason, Ends, ListenerId, SessionId},
     error::{Error, Reason, io_sentence},
     framing::WaitFor,
@@ -203,7 +203,7 @@ impl Dial {
                 // Its `disconnected` is the last word on the events output; only the caller is told.
                 Err((self.describe(error).already_reported(), reason))
             }
-            dialled = self.connect() => dialled.inspect(|_| self.count(DialOutcome::Connected)).map_err(|error| {
+            dialled = carried(self.session.core.caller_address, self.connect()) => dialled.inspect(|_| self.count(DialOutcome::Connected)).map_err(|error| {
                 self.count(outcome(&error));
                 self.record_failure(&error);
                 let error = self.describe(error);

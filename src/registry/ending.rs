@@ -38,8 +38,9 @@ impl Drop for EndSession {
         self.record();
         let reason = self.reason.as_label();
         core.span.record("close_reason", reason);
-        core.span.record("bytes_received", received);
-        core.span.record("bytes_sent", sent);
+        // As numbers that OpenTelemetry knows: it has no unsigned ones.
+        core.span.record("bytes_received", i64::try_from(received).unwrap_or(i64::MAX));
+        core.span.record("bytes_sent", i64::try_from(sent).unwrap_or(i64::MAX));
         core.span.in_scope(|| tracing::debug!("session ended"));
     }
 }

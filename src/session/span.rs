@@ -8,9 +8,13 @@ use crate::{
     subscriber::Lane,
 };
 
+/// The target of these spans.
+pub const SESSIONS: &str = "socket_gateway::session";
+
 /// At the level of errors, so that even who logs nothing else learns which session one is about.
 pub(super) fn span(id: &SessionId, owner: &Caller, kind: Kind, lifecycle: &Lane) -> Span {
     let span = tracing::error_span!(
+        target: SESSIONS,
         parent: None,
         "session",
         session = %id,

@@ -11,7 +11,11 @@ mod drain;
 mod floods;
 /// HTTP/2 frames by hand.
 mod h2;
+/// Metrics, audit log and logs of the binary.
+mod observing;
 /// A gateway as a process.
 mod process;
 /// SIGHUP.
 mod reload;
+/// Traces.
+mod traces;

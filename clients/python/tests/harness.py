@@ -68,8 +68,10 @@ class FarEnd:
 class GatewayProcess:
     """A gateway on a port of its own."""
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, config: Optional[Path] = None) -> None:
         command = [str(BINARY), "serve", "--listen", f"{HOST}:0", "--log-format", "json"]
+        if config is not None:
+            command += ["--config", str(config)]
         for setting in settings:
             command += ["--set", setting]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("SOCKET_GATEWAY_")}
@@ -123,9 +125,9 @@ class GatewayProcess:
 
 
 @contextlib.contextmanager
-def running(*settings: str) -> Iterator[GatewayProcess]:
+def running(*settings: str, config: Optional[Path] = None) -> Iterator[GatewayProcess]:
     """A gateway for one test."""
-    process = GatewayProcess(*settings)
+    process = GatewayProcess(*settings, config=config)
     try:
         yield process
     finally:

@@ -51,13 +51,15 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(gateway: GatewayProcess, name: str, *arguments: object) -> Iterator[Server]:
+def serving(gateway: GatewayProcess, name: str, *arguments: object, interrupt: bool = True) -> Iterator[Server]:
+    """Runs an example beside the test, and ends it like somebody at a terminal, unless it ends by itself."""
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--gateway", gateway.address, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Server(process)
         finally:
-            process.send_signal(signal.SIGINT)
+            if interrupt:
+                process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and not said, said
 
@@ -101,7 +103,7 @@ def test_silence_is_reported(process: GatewayProcess, peers: dict[str, int]) -> 
 
 
 def test_a_group_is_sent_to_and_received_from(process: GatewayProcess) -> None:
-    with serving(process, "multicast", "--port", 0, "--interface", HOST, "receive") as receiver:
+    with serving(process, "multicast", "--port", 0, "--interface", HOST, "receive", interrupt=False) as receiver:
         group = ("--port", receiver.ports[0], "--interface", HOST)
         assert (
             run(process, "multicast", *group, "send", "to all")

@@ -132,6 +132,12 @@ def test_wrong_arguments_say_what_would_be_right(blocking: Gateway, far: FarEnd)
         blocking.connect(HOST, far["silent"], mode="lines")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="port is -1"):
         blocking.connect(HOST, -1)
+    with pytest.raises(TypeError, match="port must be an int, not str"):
+        blocking.connect(HOST, "80")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a number of seconds, not str"):
+        blocking.connect(HOST, far["silent"], timeout="5")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be HOST:PORT"):
+        Gateway("http://127.0.0.1:50051")
     with blocking.connect(HOST, far["silent"]) as session:
         with pytest.raises(ValueError, match="end is"):
             session.send("x", end=";")  # type: ignore[arg-type]

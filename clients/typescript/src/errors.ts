@@ -122,8 +122,16 @@ export class PolicyDeniedError extends GatewayError {
   }
 }
 
-/** The gateway does not know who calls, or who calls may not do this. */
+/** The call has no credentials that the gateway accepts; it does not say why. */
 export class AuthenticationError extends GatewayError {}
+
+/** The caller's role does not allow this. */
+export class RoleDeniedError extends GatewayError {
+  /** The role that the caller has. */
+  get role(): string | undefined {
+    return this.metadata.role;
+  }
+}
 
 /** Nothing was written, because somebody else has written in between. */
 export class WriteOffsetMismatchError extends GatewayError {}
@@ -202,13 +210,15 @@ const BY_REASON: Readonly<Record<string, Class>> = {
   STREAM_STALLED: GatewayUnavailableError,
   SHUTTING_DOWN: ShuttingDownError,
   SESSION_ENDED: SessionEndedError,
+  UNAUTHENTICATED: AuthenticationError,
+  ROLE_DENIED: RoleDeniedError,
 };
 
 const BY_CODE: Readonly<Record<string, Class>> = {
   unavailable: GatewayUnavailableError,
   deadline_exceeded: TimeoutError,
   unauthenticated: AuthenticationError,
-  permission_denied: AuthenticationError,
+  permission_denied: RoleDeniedError,
   invalid_argument: InvalidRequestError,
 };
 

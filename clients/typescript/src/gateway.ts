@@ -21,7 +21,7 @@ import type {
 } from "./options.js";
 import { type Payload, patternOf } from "./payload.js";
 import { type Core, type Endpoint, Session, type SessionInit } from "./session.js";
-import { duration } from "./timing.js";
+import { delay, duration } from "./timing.js";
 import { type DatagramSent, datagramOut, datagramSent, UdpSocket } from "./udp.js";
 
 /** The connection below the stream. */
@@ -39,6 +39,8 @@ export const FOREIGN_WIRE: Wire = { target: "the gateway", reset: () => undefine
 
 const DEFAULTS = { openTimeout: 5000, reconnectTimeout: 60_000, heartbeat: 15_000, callTimeout: 30_000 };
 const LONGEST_CONNECT = 60_000;
+/** How long `close` tries to end what is open. */
+const CLOSE_PATIENCE = 5000;
 
 /**
  * A connection to a gateway. One stream carries everything of its sessions; a stream that breaks is made anew and resumed, without a
@@ -233,7 +235,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   /**
-   * Closes everything this object opened, and the connection to the gateway. Sessions end as by `disconnect`; `closed` of a session
+   * Closes everything this object opened, as far as the gateway answers within 5 s, and the connection to the gateway. Sessions end as by `disconnect`; `closed` of a session
    * whose last word did not come any more says `detached`.
    */
   close(): Promise<void> {
@@ -257,7 +259,10 @@ export class Gateway implements AsyncDisposable {
 
   async #close(everything: boolean): Promise<void> {
     if (everything && this.state === "open") {
-      await Promise.allSettled([...this.#opened].map((opened) => opened[Symbol.asyncDispose]()));
+      const patience = new AbortController();
+      const ends = [...this.#opened].map((opened) => opened[Symbol.asyncDispose]());
+      await Promise.race([Promise.allSettled(ends), delay(CLOSE_PATIENCE, patience.signal).catch(() => undefined)]);
+      patience.abort();
     }
     await this.#core.link.close();
     this.#wire.close();

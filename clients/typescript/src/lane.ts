@@ -32,6 +32,7 @@ export class Lane {
   #newest = 0n;
   #taken = false;
   #discarding = false;
+  #halfClosed = false;
   #end: SessionEnd | undefined;
   #tellEnd: (end: SessionEnd) => void = () => undefined;
   /** Resolves when it has ended. */
@@ -58,6 +59,11 @@ export class Lane {
   /** How it ended; undefined while it lives. */
   get end(): SessionEnd | undefined {
     return this.#end;
+  }
+
+  /** Whether no more data will come. */
+  get over(): boolean {
+    return this.#halfClosed || this.#end !== undefined;
   }
 
   /** Somebody reads it now. */
@@ -97,6 +103,7 @@ export class Lane {
     } else {
       this.#note(eventOf(envelope));
     }
+    this.#halfClosed ||= envelope.event === Event.HALF_CLOSED;
     if (envelope.event === Event.DISCONNECTED || envelope.event === Event.CLOSED) {
       this.finish(endOf(envelope, this.#error));
     } else {

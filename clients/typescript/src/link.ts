@@ -200,7 +200,8 @@ export class Link {
       } catch (caught) {
         cause = caught;
       }
-      if (this.#state === "open") {
+      const wasOpen = this.#state === "open";
+      if (wasOpen) {
         until = Date.now() + this.#options.reconnectTimeout;
         backoff.reset();
         this.#become("connecting");
@@ -218,7 +219,10 @@ export class Link {
         continue;
       }
       const pause = backoff.next();
-      const again = isTransient(error) || (this.#position !== undefined && error.code === "resource_exhausted");
+      // A stream ends when its token expires: the next may have a fresh one.
+      const expired = wasOpen && error.code === "unauthenticated";
+      const full = this.#position !== undefined && error.code === "resource_exhausted";
+      const again = isTransient(error) || expired || full;
       if (!again || Date.now() + pause > until) {
         this.#giveUp(error);
         return;

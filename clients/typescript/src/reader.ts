@@ -33,8 +33,8 @@ export class Reader {
       if (arrived !== undefined) {
         return arrived;
       }
-      const { end } = this.#lane;
-      if (end !== undefined) {
+      const { end, over } = this.#lane;
+      if (over) {
         this.#check(end);
         return undefined;
       }
@@ -106,8 +106,8 @@ export class Reader {
     return arrived === undefined ? undefined : matchOf(arrived.data);
   }
 
-  #check(end: SessionEnd): void {
-    if (CLEAN.includes(end.reason) || (end.reason === "abort" && this.#asked())) {
+  #check(end: SessionEnd | undefined): void {
+    if (end === undefined || CLEAN.includes(end.reason) || (end.reason === "abort" && this.#asked())) {
       return;
     }
     throw closedError(this.#lane.id, end);

@@ -4,6 +4,7 @@
 export class Upstream<T> implements AsyncIterable<T> {
   #queue: T[] = [];
   #ended = false;
+  #over = false;
   #wakeReader: (() => void) | undefined;
   #drained: (() => void)[] = [];
 
@@ -23,7 +24,7 @@ export class Upstream<T> implements AsyncIterable<T> {
 
   /** Resolves when everything was taken and the reader asks for more, which it does when what it took is written. */
   drained(): Promise<void> {
-    if (this.#queue.length === 0 && this.#wakeReader !== undefined) {
+    if (this.#over || (this.#queue.length === 0 && this.#wakeReader !== undefined)) {
       return Promise.resolve();
     }
     return new Promise((resolve) => this.#drained.push(resolve));
@@ -49,6 +50,7 @@ export class Upstream<T> implements AsyncIterable<T> {
       }
     } finally {
       this.#ended = true;
+      this.#over = true;
       this.#tellDrained();
     }
   }

@@ -7,8 +7,7 @@
             print(session.exchange("*IDN?"))
 
 The same for asyncio, with ``await``, is in `socket_gateway.aio`. `socket_gateway.stream` lets code that wants a socket
-or a
-file run over a session.
+or a file run over a session.
 """
 
 from . import aio, errors, stream, types

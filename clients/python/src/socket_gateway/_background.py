@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import os
 import threading
 from collections.abc import Coroutine
@@ -10,6 +12,8 @@ from concurrent.futures import CancelledError
 from typing import Any, Optional, TypeVar
 
 T = TypeVar("T")
+#: How many seconds the end of the process waits for what still runs.
+STOP_PATIENCE = 2.0
 
 
 class Loop:
@@ -34,6 +38,22 @@ class Loop:
             future.cancel()
             raise
 
+    def stop(self) -> None:
+        """At the end of the process: lets what still runs there end in order."""
+
+        async def cancel_all() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        with contextlib.suppress(Exception):
+            asyncio.run_coroutine_threadsafe(cancel_all(), self._loop).result(STOP_PATIENCE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_PATIENCE)
+        if not self._thread.is_alive():
+            self._loop.close()
+
     def soon(self, work: Any, *arguments: Any) -> None:
         """Calls something there, after what was asked for before, and does not wait."""
         self._loop.call_soon_threadsafe(work, *arguments)
@@ -49,6 +69,7 @@ def loop() -> Loop:
     with _lock:
         if _loop is None:
             _loop = Loop()
+            atexit.register(_loop.stop)
         return _loop
 
 
@@ -56,6 +77,8 @@ def _forget() -> None:
     # A child process has the loop's memory but not its thread.
     global _loop, _lock
     _lock = threading.Lock()
+    if _loop is not None:
+        atexit.unregister(_loop.stop)
     _loop = None
 
 

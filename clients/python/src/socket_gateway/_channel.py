@@ -19,8 +19,7 @@ _GATEWAY = "tcpip.v1.SocketGatewayService"
 _SESSIONS = "tcpip.v1.SessionService"
 
 # Repeating these does no harm: what opens something carries a request id, and what asks changes nothing. A send is
-# repeated by
-# the session, which knows where its stream stands; an exchange and a datagram never are.
+# repeated by the session, which knows where its stream stands; an exchange and a datagram never are.
 _REPEATABLE = (
     *((_GATEWAY, method) for method in ("TcpConnect", "TcpListen", "UdpIn", "TcpDisconnect")),
     *((_SESSIONS, method) for method in ("ListSessions", "GetSession", "ListListeners", "ListSubscribers")),

@@ -1,10 +1,8 @@
 """What has come for one session and was not read yet. No I/O.
 
 The gateway keeps, and counts against the session's credit, whatever was not acknowledged; an inbox acknowledges what
-its reader has
-taken, and nothing before. So it never holds more than the gateway lets one session have
-(`limits.session_backlog_bytes`), and a
-reader that does not read stops its peer.
+its reader has taken, and nothing before. So it never holds more than the gateway lets one session have
+(`limits.session_backlog_bytes`), and a reader that does not read stops its peer.
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ def duration(seconds: Optional[float]) -> Optional[Duration]:
     """Seconds, or None for what is left to the gateway."""
     if seconds is None:
         return None
+    if not isinstance(seconds, (int, float)):
+        raise TypeError(f"a time must be a number of seconds, not {type(seconds).__name__}")
     nanoseconds = round(seconds * 1_000_000_000)
     return Duration(seconds=nanoseconds // 1_000_000_000, nanos=nanoseconds % 1_000_000_000)
 

@@ -19,8 +19,7 @@ URGENT_BYTES = 32 * 1024
 UNADOPTED_ARRIVALS = 1024
 
 # What an envelope of a session that is unknown here may begin with, or go on with after a restart of this client.
-# Others, errors of
-# calls for example, name sessions that need not exist.
+# Others, errors of calls for example, name sessions that need not exist.
 _BEGINS = frozenset(
     (
         _envelope.EVENT_CONNECTING,

@@ -6,10 +6,9 @@
         print(sock.makefile("r").readline())
 
 `SessionSocket` has what client code uses of `socket.socket`: `recv`, `recv_into`, `send`, `sendall`, `makefile`,
-`settimeout`, `shutdown`, `close`,
-`getpeername`. It has no file descriptor, so `select` and `ssl.wrap_socket` cannot use it. The standard library's
-clients run over it
-where they let one say how to make the socket: see `smtp` for smtplib.
+`settimeout`, `shutdown`, `close`, `getpeername`. It has no file descriptor, so `select` and `ssl.wrap_socket` cannot
+use it. The standard library's clients run over it where they let one say how to make the socket: see `smtp` for
+smtplib.
 """
 
 from __future__ import annotations

@@ -88,8 +88,7 @@ class Session(Endpoint):
     """One TCP connection of the gateway.
 
     Opened with `Gateway.connect`, accepted by a `Listener`, or found by `Gateway.session`. Reading is with `lines`,
-    `chunks` or
-    `matches`; what was not read waits, here and in the gateway up to a bound, and then the peer waits.
+    `chunks` or `matches`; what was not read waits, here and in the gateway up to a bound, and then the peer waits.
 
     Used in ``with`` the session is closed at the end of the block.
     """
@@ -174,8 +173,7 @@ class Session(Endpoint):
             timeout: Seconds for all of it, the wait for the turn included; None: the gateway's default (30 s).
             end: As in `send`.
             on_unanswered: What happens to the session without an answer: ``"settle"`` waits for the late answer before
-                the
-                next turn, ``"abort"`` ends the session.
+                the next turn, ``"abort"`` ends the session.
             settle_timeout: How long ``"settle"`` waits; None: the gateway's default (10 s).
 
         Raises:
@@ -372,8 +370,7 @@ class UdpSocket(Endpoint):
     """One bound UDP socket of the gateway. Iterating gives its datagrams.
 
     Datagrams that nobody reads are dropped, the oldest first, and `Datagram.dropped_before` tells how many. Used in
-    ``with`` it
-    is closed at the end of the block.
+    ``with`` it is closed at the end of the block.
     """
 
     def __init__(self, inner: aio.UdpSocket, loop: _background.Loop) -> None:
@@ -449,8 +446,7 @@ class Gateway:
     """One connection to a socket-gateway, and one stream that carries everything that its sessions get.
 
     A stream that breaks is resumed without loss. What cannot be resumed, because the gateway was restarted, is told to
-    every
-    reader as `InstanceChanged`; the object itself can be used on.
+    every reader as `InstanceChanged`; the object itself can be used on.
 
     Args:
         target: Host and port of the gateway.
@@ -461,8 +457,7 @@ class Gateway:
         patience: For how many seconds an unreachable gateway is waited for, at the beginning and after a break. None:
             for ever.
         keep_sessions: Leave sessions, listeners and sockets open when this object is closed, for the next one with the
-            same
-            subscriber.
+            same subscriber.
     """
 
     def __init__(
@@ -490,8 +485,7 @@ class Gateway:
 
         Raises:
             GatewayError: Unavailable where no gateway could be reached within the patience, Unauthenticated where it
-                wants another
-                token, …
+                wants another token, …
         """
         self._loop.run(self._inner.open())
         return self
@@ -532,15 +526,13 @@ class Gateway:
             mode: How what comes in is cut: ``"binary"`` as it arrives, ``"line"`` at every line end.
             end: What follows each text that is sent; None: a line feed in line mode, nothing in binary mode.
             wait_for: Line mode: collect lines until one matches this pattern, then deliver them together (see
-                `Session.matches`).
-                A regular expression of Rust's regex crate.
+                `Session.matches`). A regular expression of Rust's regex crate.
             timeout: Inactivity timeout in seconds; None: none.
             on_timeout: What it does, besides its event: ``"close"`` or ``"keep"`` (the default).
             connect_timeout: Seconds that connecting may take; None: the gateway's default (10 s).
             allow_half_open: Go on sending after the peer has ended its direction.
             orphan_timeout: For how many seconds the session outlives this object, where it is not disconnected; None:
-                the
-                gateway's default (5 min); 0: for ever.
+                the gateway's default (5 min); 0: for ever.
             session_id: An id of your own.
             wait: Wait until it is connected.
 

@@ -1,8 +1,8 @@
 """What callers get and give: plain, immutable values, the same for both APIs.
 
 Lines are `str`. What of a line is no UTF-8 is kept as Python keeps undecodable file names (the error handler
-``surrogateescape``), so nothing is lost:
-``line.encode("utf-8", "surrogateescape")`` gives the very bytes that came; `encode` does that.
+``surrogateescape``), so nothing is lost: ``line.encode("utf-8", "surrogateescape")`` gives the very bytes that came;
+`encode` does that.
 """
 
 from __future__ import annotations

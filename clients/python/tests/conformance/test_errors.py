@@ -203,6 +203,15 @@ async def test_limit_reached() -> None:
             assert error.metadata["value"] == "1"
 
 
+@scenario("E19-policy-denied")
+async def test_policy_denied(far: FarEnd) -> None:
+    with running("policy.profile=internet") as strict:
+        async with Gateway(strict.address) as gateway:
+            dial = gateway.connect(HOST, far["echo"])
+            error = await fails(errors.PolicyDenied, "PERMISSION_DENIED", dial, "rule")
+            assert isinstance(error, errors.PolicyDenied) and error.rule
+
+
 @scenario("E20-write-offset-mismatch")
 async def test_write_offset_mismatch(gateway: Gateway, far: FarEnd) -> None:
     async with await gateway.connect(HOST, far["silent"]) as session:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 import weakref
-from typing import Any, Optional, Union
+from collections.abc import Coroutine
+from typing import Any, Optional, TypeVar, Union
 
 import grpc
 import grpc.aio
@@ -16,6 +17,7 @@ from .._channel import TLS, Token, call_metadata, open_channel
 from .._gen.tcpip.v1 import session_service_pb2_grpc, socket_gateway_service_pb2_grpc
 from .._inbox import Inbox
 
+T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 
 
@@ -94,10 +96,13 @@ def _let_go(loop: asyncio.AbstractEventLoop, inbox: Inbox) -> None:
         loop.call_soon_threadsafe(inbox.let_go)
 
 
-async def until(changed: Any, timeout: Optional[float], what: str) -> None:
-    """Waits for a change, for as long as the caller said."""
+async def until(work: Coroutine[Any, Any, T], timeout: float, what: str) -> T:
+    """Does something for as long as the caller said.
+
+    It runs as a task of its own, so it must look by itself whether what it waits for has happened by then.
+    """
     try:
-        await asyncio.wait_for(changed, timeout)
+        return await asyncio.wait_for(work, timeout)
     except asyncio.TimeoutError:
         # Its own type in Python 3.9 and 3.10, the built-in one later.
         raise TimeoutError(f"{what} within {timeout:g} s") from None

@@ -109,7 +109,9 @@ class Endpoint:
             TimeoutError: it did not come within `timeout` seconds.
         """
         inbox = self._inbox
-        if inbox.closed is None:
+        if timeout is None:
+            await self._ended()
+        elif inbox.closed is None:
             await until(self._ended(), timeout, f"session {self.id} did not end")
         assert inbox.closed is not None
         return inbox.closed

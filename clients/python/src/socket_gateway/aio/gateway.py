@@ -31,8 +31,7 @@ class Gateway:
     """One connection to a socket-gateway, and one stream that carries everything that its sessions get.
 
     A stream that breaks is resumed without loss. What cannot be resumed, because the gateway was restarted, is told to
-    every reader as `InstanceChanged`;
-    the object itself can be used on.
+    every reader as `InstanceChanged`; the object itself can be used on.
 
     Args:
         target: Host and port of the gateway.
@@ -60,6 +59,8 @@ class Gateway:
             raise ValueError(
                 "keep_sessions needs a subscriber: under a name that nobody knows they could not be found again"
             )
+        if "://" in target and not target.startswith(("dns:", "ipv4:", "ipv6:", "unix:")):
+            raise ValueError(f'target is "{target}"; it must be HOST:PORT, with tls=True for an encrypted way')
         self._target = target
         self._settings = (target, subscriber, token, tls, patience)
         self._keep_sessions = keep_sessions
@@ -156,15 +157,13 @@ class Gateway:
             mode: How what comes in is cut: ``"binary"`` as it arrives, ``"line"`` at every line end.
             end: What follows each text that is sent; None: a line feed in line mode, nothing in binary mode.
             wait_for: Line mode: collect lines until one matches this pattern, then deliver them together (see
-                `Session.matches`). A regular expression
-                of Rust's regex crate.
+                `Session.matches`). A regular expression of Rust's regex crate.
             timeout: Inactivity timeout in seconds; None: none.
             on_timeout: What it does, besides its event: ``"close"`` or ``"keep"`` (the default).
             connect_timeout: Seconds that connecting may take; None: the gateway's default (10 s).
             allow_half_open: Go on sending after the peer has ended its direction.
             orphan_timeout: For how many seconds the session outlives this object, where it is not disconnected; None:
-                the gateway's default (5 min);
-                0: for ever.
+                the gateway's default (5 min); 0: for ever.
             session_id: An id of your own.
             wait: Wait until it is connected.
 
@@ -427,6 +426,8 @@ class Gateway:
 
 def _port(port: int) -> int:
     # Anything up to the wire's own bound is left to the gateway, which says what is wrong with it.
+    if not isinstance(port, int):
+        raise TypeError(f"port must be an int, not {type(port).__name__}")
     if not 0 <= port < 1 << 32:
         raise ValueError(f"port is {port}; it must be 0 to 65535")
     return port

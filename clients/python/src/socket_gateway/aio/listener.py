@@ -78,15 +78,21 @@ class Listener:
 
     async def _next(self, timeout: Optional[float] = None) -> Optional[Session]:
         arrivals = self._arrivals
-        while not arrivals.waiting:
-            if arrivals.closed:
-                if arrivals.failure is not None:
-                    raise arrivals.failure
-                return None
-            await until(arrivals.changed(), timeout, f"nobody came to listener {self.id}")
+        if timeout is None:
+            await self._came()
+        elif not arrivals.waiting and not arrivals.closed:
+            await until(self._came(), timeout, f"nobody came to listener {self.id}")
+        if not arrivals.waiting:
+            if arrivals.failure is not None:
+                raise arrivals.failure
+            return None
         inbox = arrivals.waiting.popleft()
         self._connection.opens(inbox)
         return Session(self._connection, inbox, self._mode, self._end)
+
+    async def _came(self) -> None:
+        while not self._arrivals.waiting and not self._arrivals.closed:
+            await self._arrivals.changed()
 
     def __aiter__(self) -> AsyncIterator[Session]:
         return UntilNone(self._next)

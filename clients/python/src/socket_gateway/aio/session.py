@@ -26,10 +26,8 @@ class Session(Endpoint):
     """One TCP connection of the gateway.
 
     Opened with `Gateway.connect`, accepted by a `Listener`, or found by `Gateway.session`. Reading is with `lines`,
-    `chunks` or
-    `matches`; what was not read waits, here and in the gateway up to a bound, and then the peer waits. One task may
-    read
-    while others send.
+    `chunks` or `matches`; what was not read waits, here and in the gateway up to a bound, and then the peer waits. One
+    task may read while others send.
 
     Used in ``async with`` the session is closed at the end of the block.
     """
@@ -89,8 +87,8 @@ class Session(Endpoint):
 
         Raises:
             GatewayError: SessionNotFound, SessionNotConnected, SocketNotConnected, PayloadInvalid, WaitForInvalid,
-                WriteOffsetMismatch,
-                LimitReached; Unavailable where the gateway was lost and it is not known whether it was sent.
+                WriteOffsetMismatch, LimitReached; Unavailable where the gateway was lost and it is not known whether it
+                was sent.
         """
         end = self._end if end is None else end
         request = _gateway.TcpSendRequest(
@@ -167,8 +165,7 @@ class Session(Endpoint):
             timeout: Seconds for all of it, the wait for the turn included; None: the gateway's default (30 s).
             end: As in `send`.
             on_unanswered: What happens to the session without an answer: ``"settle"`` waits for the late answer before
-                the next turn, ``"abort"``
-                ends the session.
+                the next turn, ``"abort"`` ends the session.
             settle_timeout: How long ``"settle"`` waits; None: the gateway's default (10 s).
 
         Raises:

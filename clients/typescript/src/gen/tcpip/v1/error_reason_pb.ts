@@ -157,7 +157,9 @@ export enum ErrorReason {
   LIMIT_REACHED = 18,
 
   /**
-   * PERMISSION_DENIED. The dial or bind policy says no. Metadata: rule.
+   * PERMISSION_DENIED. The policy says no to a dial, a datagram, a bind or a group. Metadata: rule (its name in the configuration,
+   * or of a profile), direction (dial, bind, join), protocol (tcp, udp), host and port as they were asked for. Where a name leads is
+   * not told.
    *
    * @generated from enum value: ERROR_REASON_POLICY_DENIED = 19;
    */

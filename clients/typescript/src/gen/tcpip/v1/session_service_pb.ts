@@ -8,6 +8,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { CloseReason } from "./envelope_pb.js";
+import { file_tcpip_v1_envelope } from "./envelope_pb.js";
 import type { TcpMode } from "./socket_gateway_service_pb.js";
 import { file_tcpip_v1_socket_gateway_service } from "./socket_gateway_service_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tcpip/v1/session_service.proto.
  */
 export const file_tcpip_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50Y3BpcC92MS9zZXNzaW9uX3NlcnZpY2UucHJvdG8SCHRjcGlwLnYxIrMGCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSIwoEa2luZBgCIAEoDjIVLnRjcGlwLnYxLlNlc3Npb25LaW5kEiUKBXN0YXRlGAMgASgOMhYudGNwaXAudjEuU2Vzc2lvblN0YXRlEh8KBG1vZGUYBCABKA4yES50Y3BpcC52MS5UY3BNb2RlEhMKC3JlbW90ZV9ob3N0GAUgASgJEhMKC3JlbW90ZV9wb3J0GAYgASgNEhIKCmxvY2FsX2hvc3QYByABKAkSEgoKbG9jYWxfcG9ydBgIIAEoDRITCgtsaXN0ZW5lcl9pZBgJIAEoCRIcChRsaWZlY3ljbGVfc3Vic2NyaWJlchgKIAEoCRIXCg9kYXRhX3N1YnNjcmliZXIYCyABKAkSGAoQY2xhaW1fZ2VuZXJhdGlvbhgMIAEoBBIQCgh3YWl0X2ZvchgNIAEoCRIqCgd0aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDm9ycGhhbl90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDGNyZWF0ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSbGFzdF9hY3Rpdml0eV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5ieXRlc19yZWNlaXZlZBgSIAEoBBISCgpieXRlc19zZW50GBMgASgEEhkKEXF1ZXVlZF9zZW5kX2J5dGVzGBQgASgEEhMKC3JlYWRfcGF1c2VkGBUgASgIEhQKDHR1cm5fd2FpdGVycxgWIAEoDRIXCg9leGNoYW5nZV9hY3RpdmUYFyABKAgSGgoSZGF0YWdyYW1zX3JlY2VpdmVkGBggASgEEhYKDmRhdGFncmFtc19zZW50GBkgASgEEhkKEWRhdGFncmFtc19kcm9wcGVkGBogASgEEhgKEG11bHRpY2FzdF9ncm91cHMYGyADKAkSEQoJbmFtZXNwYWNlGBwgASgJEg0KBW93bmVyGB0gASgJIvQBCghMaXN0ZW5lchITCgtsaXN0ZW5lcl9pZBgBIAEoCRISCgpsb2NhbF9ob3N0GAIgASgJEhIKCmxvY2FsX3BvcnQYAyABKA0SEgoKc3Vic2NyaWJlchgEIAEoCRIfCgRtb2RlGAUgASgOMhEudGNwaXAudjEuVGNwTW9kZRIwCgxjcmVhdGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGFjY2VwdGVkGAcgASgEEhAKCHNlc3Npb25zGAggASgNEhEKCW5hbWVzcGFjZRgJIAEoCRINCgVvd25lchgKIAEoCSLlAQoKU3Vic2NyaWJlchIMCgRuYW1lGAEgASgJEg0KBWVwb2NoGAIgASgJEhUKDW5leHRfc2VxdWVuY2UYAyABKAQSDwoHc3RyZWFtcxgEIAEoDRIVCg1iYWNrbG9nX2J5dGVzGAUgASgEEhkKEWJhY2tsb2dfZW52ZWxvcGVzGAYgASgEEhcKD3BhdXNlZF9zZXNzaW9ucxgHIAEoDRIPCgdkcm9wcGVkGAggASgEEhQKDGFja25vd2xlZGdlZBgJIAEoCBIRCgluYW1lc3BhY2UYCiABKAkSDQoFb3duZXIYCyABKAkixAEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSEgoKc3Vic2NyaWJlchgDIAEoCRIjCgRraW5kGAQgASgOMhUudGNwaXAudjEuU2Vzc2lvbktpbmQSJQoFc3RhdGUYBSABKA4yFi50Y3BpcC52MS5TZXNzaW9uU3RhdGUSEwoLbGlzdGVuZXJfaWQYBiABKAkSEQoJbmFtZXNwYWNlGAcgASgJImgKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEiMKCHNlc3Npb25zGAEgAygLMhEudGNwaXAudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSI4ChJHZXRTZXNzaW9uUmVzcG9uc2USIgoHc2Vzc2lvbhgBIAEoCzIRLnRjcGlwLnYxLlNlc3Npb24iUAoUTGlzdExpc3RlbmVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJIlcKFUxpc3RMaXN0ZW5lcnNSZXNwb25zZRIlCglsaXN0ZW5lcnMYASADKAsyEi50Y3BpcC52MS5MaXN0ZW5lchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoWTGlzdFN1YnNjcmliZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkiXQoXTGlzdFN1YnNjcmliZXJzUmVzcG9uc2USKQoLc3Vic2NyaWJlcnMYASADKAsyFC50Y3BpcC52MS5TdWJzY3JpYmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJYCgxXYXRjaFJlcXVlc3QSNQoSaGVhcnRiZWF0X2ludGVydmFsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCW5hbWVzcGFjZRgCIAEoCSLJAQoNV2F0Y2hSZXNwb25zZRIiCgRraW5kGAEgASgOMhQudGNwaXAudjEuQ2hhbmdlS2luZBIkCgdzZXNzaW9uGAIgASgLMhEudGNwaXAudjEuU2Vzc2lvbkgAEiYKCGxpc3RlbmVyGAMgASgLMhIudGNwaXAudjEuTGlzdGVuZXJIABIqCgpzdWJzY3JpYmVyGAQgASgLMhQudGNwaXAudjEuU3Vic2NyaWJlckgAEg8KB3BhZGRpbmcYDyABKAxCCQoHc3ViamVjdCJeChBDbGFpbURhdGFSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSEgoKc3Vic2NyaWJlchgCIAEoCRIVCgh3YWl0X2ZvchgDIAEoCUgAiAEBQgsKCV93YWl0X2ZvciJKChFDbGFpbURhdGFSZXNwb25zZRIYChBjbGFpbV9nZW5lcmF0aW9uGAEgASgEEhsKE3ByZXZpb3VzX3N1YnNjcmliZXIYAiABKAkqfgoLU2Vzc2lvbktpbmQSHAoYU0VTU0lPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHQoZU0VTU0lPTl9LSU5EX1RDUF9PVVRCT1VORBABEhwKGFNFU1NJT05fS0lORF9UQ1BfSU5CT1VORBACEhQKEFNFU1NJT05fS0lORF9VRFAQAyrFAQoMU2Vzc2lvblN0YXRlEh0KGVNFU1NJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIcChhTRVNTSU9OX1NUQVRFX0NPTk5FQ1RJTkcQARIbChdTRVNTSU9OX1NUQVRFX0NPTk5FQ1RFRBACEh0KGVNFU1NJT05fU1RBVEVfSEFMRl9DTE9TRUQQAxIfChtTRVNTSU9OX1NUQVRFX0RJU0NPTk5FQ1RJTkcQBBIbChdTRVNTSU9OX1NUQVRFX0xJU1RFTklORxAFKrABCgpDaGFuZ2VLaW5kEhsKF0NIQU5HRV9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaQ0hBTkdFX0tJTkRfU05BUFNIT1RfQkVHSU4QARIVChFDSEFOR0VfS0lORF9BRERFRBACEhcKE0NIQU5HRV9LSU5EX0NIQU5HRUQQAxIXChNDSEFOR0VfS0lORF9SRU1PVkVEEAQSHAoYQ0hBTkdFX0tJTkRfU05BUFNIT1RfRU5EEAUy1AMKDlNlc3Npb25TZXJ2aWNlEk0KDExpc3RTZXNzaW9ucxIdLnRjcGlwLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaHi50Y3BpcC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJHCgpHZXRTZXNzaW9uEhsudGNwaXAudjEuR2V0U2Vzc2lvblJlcXVlc3QaHC50Y3BpcC52MS5HZXRTZXNzaW9uUmVzcG9uc2USUAoNTGlzdExpc3RlbmVycxIeLnRjcGlwLnYxLkxpc3RMaXN0ZW5lcnNSZXF1ZXN0Gh8udGNwaXAudjEuTGlzdExpc3RlbmVyc1Jlc3BvbnNlElYKD0xpc3RTdWJzY3JpYmVycxIgLnRjcGlwLnYxLkxpc3RTdWJzY3JpYmVyc1JlcXVlc3QaIS50Y3BpcC52MS5MaXN0U3Vic2NyaWJlcnNSZXNwb25zZRI6CgVXYXRjaBIWLnRjcGlwLnYxLldhdGNoUmVxdWVzdBoXLnRjcGlwLnYxLldhdGNoUmVzcG9uc2UwARJECglDbGFpbURhdGESGi50Y3BpcC52MS5DbGFpbURhdGFSZXF1ZXN0GhsudGNwaXAudjEuQ2xhaW1EYXRhUmVzcG9uc2VCRgoaZGV2LnNvY2tldGdhdGV3YXkudGNwaXAudjFQAVomc29ja2V0Z2F0ZXdheS5kZXYvZ2VuL3RjcGlwL3YxO3RjcGlwdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tcpip_v1_socket_gateway_service]);
+  fileDesc("Ch50Y3BpcC92MS9zZXNzaW9uX3NlcnZpY2UucHJvdG8SCHRjcGlwLnYxIrMGCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSIwoEa2luZBgCIAEoDjIVLnRjcGlwLnYxLlNlc3Npb25LaW5kEiUKBXN0YXRlGAMgASgOMhYudGNwaXAudjEuU2Vzc2lvblN0YXRlEh8KBG1vZGUYBCABKA4yES50Y3BpcC52MS5UY3BNb2RlEhMKC3JlbW90ZV9ob3N0GAUgASgJEhMKC3JlbW90ZV9wb3J0GAYgASgNEhIKCmxvY2FsX2hvc3QYByABKAkSEgoKbG9jYWxfcG9ydBgIIAEoDRITCgtsaXN0ZW5lcl9pZBgJIAEoCRIcChRsaWZlY3ljbGVfc3Vic2NyaWJlchgKIAEoCRIXCg9kYXRhX3N1YnNjcmliZXIYCyABKAkSGAoQY2xhaW1fZ2VuZXJhdGlvbhgMIAEoBBIQCgh3YWl0X2ZvchgNIAEoCRIqCgd0aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDm9ycGhhbl90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDGNyZWF0ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSbGFzdF9hY3Rpdml0eV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5ieXRlc19yZWNlaXZlZBgSIAEoBBISCgpieXRlc19zZW50GBMgASgEEhkKEXF1ZXVlZF9zZW5kX2J5dGVzGBQgASgEEhMKC3JlYWRfcGF1c2VkGBUgASgIEhQKDHR1cm5fd2FpdGVycxgWIAEoDRIXCg9leGNoYW5nZV9hY3RpdmUYFyABKAgSGgoSZGF0YWdyYW1zX3JlY2VpdmVkGBggASgEEhYKDmRhdGFncmFtc19zZW50GBkgASgEEhkKEWRhdGFncmFtc19kcm9wcGVkGBogASgEEhgKEG11bHRpY2FzdF9ncm91cHMYGyADKAkSEQoJbmFtZXNwYWNlGBwgASgJEg0KBW93bmVyGB0gASgJIvQBCghMaXN0ZW5lchITCgtsaXN0ZW5lcl9pZBgBIAEoCRISCgpsb2NhbF9ob3N0GAIgASgJEhIKCmxvY2FsX3BvcnQYAyABKA0SEgoKc3Vic2NyaWJlchgEIAEoCRIfCgRtb2RlGAUgASgOMhEudGNwaXAudjEuVGNwTW9kZRIwCgxjcmVhdGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGFjY2VwdGVkGAcgASgEEhAKCHNlc3Npb25zGAggASgNEhEKCW5hbWVzcGFjZRgJIAEoCRINCgVvd25lchgKIAEoCSLlAQoKU3Vic2NyaWJlchIMCgRuYW1lGAEgASgJEg0KBWVwb2NoGAIgASgJEhUKDW5leHRfc2VxdWVuY2UYAyABKAQSDwoHc3RyZWFtcxgEIAEoDRIVCg1iYWNrbG9nX2J5dGVzGAUgASgEEhkKEWJhY2tsb2dfZW52ZWxvcGVzGAYgASgEEhcKD3BhdXNlZF9zZXNzaW9ucxgHIAEoDRIPCgdkcm9wcGVkGAggASgEEhQKDGFja25vd2xlZGdlZBgJIAEoCBIRCgluYW1lc3BhY2UYCiABKAkSDQoFb3duZXIYCyABKAkixAEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSEgoKc3Vic2NyaWJlchgDIAEoCRIjCgRraW5kGAQgASgOMhUudGNwaXAudjEuU2Vzc2lvbktpbmQSJQoFc3RhdGUYBSABKA4yFi50Y3BpcC52MS5TZXNzaW9uU3RhdGUSEwoLbGlzdGVuZXJfaWQYBiABKAkSEQoJbmFtZXNwYWNlGAcgASgJImgKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEiMKCHNlc3Npb25zGAEgAygLMhEudGNwaXAudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSI4ChJHZXRTZXNzaW9uUmVzcG9uc2USIgoHc2Vzc2lvbhgBIAEoCzIRLnRjcGlwLnYxLlNlc3Npb24iUAoUTGlzdExpc3RlbmVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJIlcKFUxpc3RMaXN0ZW5lcnNSZXNwb25zZRIlCglsaXN0ZW5lcnMYASADKAsyEi50Y3BpcC52MS5MaXN0ZW5lchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoWTGlzdFN1YnNjcmliZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkiXQoXTGlzdFN1YnNjcmliZXJzUmVzcG9uc2USKQoLc3Vic2NyaWJlcnMYASADKAsyFC50Y3BpcC52MS5TdWJzY3JpYmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJYCgxXYXRjaFJlcXVlc3QSNQoSaGVhcnRiZWF0X2ludGVydmFsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCW5hbWVzcGFjZRgCIAEoCSLJAQoNV2F0Y2hSZXNwb25zZRIiCgRraW5kGAEgASgOMhQudGNwaXAudjEuQ2hhbmdlS2luZBIkCgdzZXNzaW9uGAIgASgLMhEudGNwaXAudjEuU2Vzc2lvbkgAEiYKCGxpc3RlbmVyGAMgASgLMhIudGNwaXAudjEuTGlzdGVuZXJIABIqCgpzdWJzY3JpYmVyGAQgASgLMhQudGNwaXAudjEuU3Vic2NyaWJlckgAEg8KB3BhZGRpbmcYDyABKAxCCQoHc3ViamVjdCJeChBDbGFpbURhdGFSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSEgoKc3Vic2NyaWJlchgCIAEoCRIVCgh3YWl0X2ZvchgDIAEoCUgAiAEBQgsKCV93YWl0X2ZvciJKChFDbGFpbURhdGFSZXNwb25zZRIYChBjbGFpbV9nZW5lcmF0aW9uGAEgASgEEhsKE3ByZXZpb3VzX3N1YnNjcmliZXIYAiABKAkicgoKVGFwUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIjCgZmb3JtYXQYAyABKA4yEy50Y3BpcC52MS5UYXBGb3JtYXQSGAoQbWF4X3JlY29yZF9ieXRlcxgEIAEoDSL4AQoJVGFwUmVjb3JkEikKCWRpcmVjdGlvbhgBIAEoDjIWLnRjcGlwLnYxLlRhcERpcmVjdGlvbhIOCgZvZmZzZXQYAiABKAQSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEc2l6ZRgEIAEoDRINCgVieXRlcxgFIAEoDBILCgNoZXgYBiABKAkSDAoEdGV4dBgHIAEoCRIRCglwZWVyX2hvc3QYCCABKAkSEQoJcGVlcl9wb3J0GAkgASgNEhQKDGxvc3RfcmVjb3JkcxgKIAEoBBISCgpsb3N0X2J5dGVzGAsgASgEIlkKBlRhcEVuZBIlCgZyZWFzb24YASABKA4yFS50Y3BpcC52MS5DbG9zZVJlYXNvbhIUCgxsb3N0X3JlY29yZHMYAiABKAQSEgoKbG9zdF9ieXRlcxgDIAEoBCKHAQoLVGFwUmVzcG9uc2USIgoHc2Vzc2lvbhgBIAEoCzIRLnRjcGlwLnYxLlNlc3Npb24SJAoHcmVjb3JkcxgCIAMoCzITLnRjcGlwLnYxLlRhcFJlY29yZBIdCgNlbmQYAyABKAsyEC50Y3BpcC52MS5UYXBFbmQSDwoHcGFkZGluZxgPIAEoDCp+CgtTZXNzaW9uS2luZBIcChhTRVNTSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIdChlTRVNTSU9OX0tJTkRfVENQX09VVEJPVU5EEAESHAoYU0VTU0lPTl9LSU5EX1RDUF9JTkJPVU5EEAISFAoQU0VTU0lPTl9LSU5EX1VEUBADKsUBCgxTZXNzaW9uU3RhdGUSHQoZU0VTU0lPTl9TVEFURV9VTlNQRUNJRklFRBAAEhwKGFNFU1NJT05fU1RBVEVfQ09OTkVDVElORxABEhsKF1NFU1NJT05fU1RBVEVfQ09OTkVDVEVEEAISHQoZU0VTU0lPTl9TVEFURV9IQUxGX0NMT1NFRBADEh8KG1NFU1NJT05fU1RBVEVfRElTQ09OTkVDVElORxAEEhsKF1NFU1NJT05fU1RBVEVfTElTVEVOSU5HEAUqsAEKCkNoYW5nZUtpbmQSGwoXQ0hBTkdFX0tJTkRfVU5TUEVDSUZJRUQQABIeChpDSEFOR0VfS0lORF9TTkFQU0hPVF9CRUdJThABEhUKEUNIQU5HRV9LSU5EX0FEREVEEAISFwoTQ0hBTkdFX0tJTkRfQ0hBTkdFRBADEhcKE0NIQU5HRV9LSU5EX1JFTU9WRUQQBBIcChhDSEFOR0VfS0lORF9TTkFQU0hPVF9FTkQQBSpvCglUYXBGb3JtYXQSGgoWVEFQX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhsKF1RBUF9GT1JNQVRfSEVYX0FORF9URVhUEAESEwoPVEFQX0ZPUk1BVF9URVhUEAISFAoQVEFQX0ZPUk1BVF9CWVRFUxADKmEKDFRhcERpcmVjdGlvbhIdChlUQVBfRElSRUNUSU9OX1VOU1BFQ0lGSUVEEAASGgoWVEFQX0RJUkVDVElPTl9SRUNFSVZFRBABEhYKElRBUF9ESVJFQ1RJT05fU0VOVBACMooECg5TZXNzaW9uU2VydmljZRJNCgxMaXN0U2Vzc2lvbnMSHS50Y3BpcC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh4udGNwaXAudjEuTGlzdFNlc3Npb25zUmVzcG9uc2USRwoKR2V0U2Vzc2lvbhIbLnRjcGlwLnYxLkdldFNlc3Npb25SZXF1ZXN0GhwudGNwaXAudjEuR2V0U2Vzc2lvblJlc3BvbnNlElAKDUxpc3RMaXN0ZW5lcnMSHi50Y3BpcC52MS5MaXN0TGlzdGVuZXJzUmVxdWVzdBofLnRjcGlwLnYxLkxpc3RMaXN0ZW5lcnNSZXNwb25zZRJWCg9MaXN0U3Vic2NyaWJlcnMSIC50Y3BpcC52MS5MaXN0U3Vic2NyaWJlcnNSZXF1ZXN0GiEudGNwaXAudjEuTGlzdFN1YnNjcmliZXJzUmVzcG9uc2USOgoFV2F0Y2gSFi50Y3BpcC52MS5XYXRjaFJlcXVlc3QaFy50Y3BpcC52MS5XYXRjaFJlc3BvbnNlMAESRAoJQ2xhaW1EYXRhEhoudGNwaXAudjEuQ2xhaW1EYXRhUmVxdWVzdBobLnRjcGlwLnYxLkNsYWltRGF0YVJlc3BvbnNlEjQKA1RhcBIULnRjcGlwLnYxLlRhcFJlcXVlc3QaFS50Y3BpcC52MS5UYXBSZXNwb25zZTABQkYKGmRldi5zb2NrZXRnYXRld2F5LnRjcGlwLnYxUAFaJnNvY2tldGdhdGV3YXkuZGV2L2dlbi90Y3BpcC92MTt0Y3BpcHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tcpip_v1_envelope, file_tcpip_v1_socket_gateway_service]);
 
 /**
  * Session is one live socket.
@@ -840,6 +842,218 @@ export const ClaimDataResponseSchema: GenMessage<ClaimDataResponse> = /*@__PURE_
   messageDesc(file_tcpip_v1_session_service, 14);
 
 /**
+ * TapRequest says what to look at.
+ *
+ * @generated from message tcpip.v1.TapRequest
+ */
+export type TapRequest = Message<"tcpip.v1.TapRequest"> & {
+  /**
+   * The session. Required.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * The namespace it is in. Empty: the caller's own.
+   *
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * How bytes are shown.
+   *
+   * @generated from field: tcpip.v1.TapFormat format = 3;
+   */
+  format: TapFormat;
+
+  /**
+   * The longest record in bytes, 16 to 65536; longer pieces become several records. 0: 4096.
+   *
+   * @generated from field: uint32 max_record_bytes = 4;
+   */
+  maxRecordBytes: number;
+};
+
+/**
+ * Describes the message tcpip.v1.TapRequest.
+ * Use `create(TapRequestSchema)` to create a new message.
+ */
+export const TapRequestSchema: GenMessage<TapRequest> = /*@__PURE__*/
+  messageDesc(file_tcpip_v1_session_service, 15);
+
+/**
+ * TapRecord is a piece of what went by.
+ *
+ * @generated from message tcpip.v1.TapRecord
+ */
+export type TapRecord = Message<"tcpip.v1.TapRecord"> & {
+  /**
+   * Which way.
+   *
+   * @generated from field: tcpip.v1.TapDirection direction = 1;
+   */
+  direction: TapDirection;
+
+  /**
+   * How many bytes had gone this way before. For UDP those of all datagrams.
+   *
+   * @generated from field: uint64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * When the gateway read it, or the operating system took it. Between the two directions it is the offsets that are exact, not
+   * the order of records.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * How many bytes.
+   *
+   * @generated from field: uint32 size = 4;
+   */
+  size: number;
+
+  /**
+   * The bytes, where the format asks for them.
+   *
+   * @generated from field: bytes bytes = 5;
+   */
+  bytes: Uint8Array;
+
+  /**
+   * The bytes in hex, "48 65 6c 6c 6f".
+   *
+   * @generated from field: string hex = 6;
+   */
+  hex: string;
+
+  /**
+   * The bytes as text: UTF-8 as it is, anything else and what could order a terminal about as \r, \n, \t or \xNN, a backslash as \\.
+   *
+   * @generated from field: string text = 7;
+   */
+  text: string;
+
+  /**
+   * UDP: where the datagram came from or went to.
+   *
+   * @generated from field: string peer_host = 8;
+   */
+  peerHost: string;
+
+  /**
+   * UDP: the port.
+   *
+   * @generated from field: uint32 peer_port = 9;
+   */
+  peerPort: number;
+
+  /**
+   * Records lost just before this one, because they were not read in time.
+   *
+   * @generated from field: uint64 lost_records = 10;
+   */
+  lostRecords: bigint;
+
+  /**
+   * Their bytes.
+   *
+   * @generated from field: uint64 lost_bytes = 11;
+   */
+  lostBytes: bigint;
+};
+
+/**
+ * Describes the message tcpip.v1.TapRecord.
+ * Use `create(TapRecordSchema)` to create a new message.
+ */
+export const TapRecordSchema: GenMessage<TapRecord> = /*@__PURE__*/
+  messageDesc(file_tcpip_v1_session_service, 16);
+
+/**
+ * TapEnd is the last message: the session has ended.
+ *
+ * @generated from message tcpip.v1.TapEnd
+ */
+export type TapEnd = Message<"tcpip.v1.TapEnd"> & {
+  /**
+   * Why it ended.
+   *
+   * @generated from field: tcpip.v1.CloseReason reason = 1;
+   */
+  reason: CloseReason;
+
+  /**
+   * Records lost since the last one.
+   *
+   * @generated from field: uint64 lost_records = 2;
+   */
+  lostRecords: bigint;
+
+  /**
+   * Their bytes.
+   *
+   * @generated from field: uint64 lost_bytes = 3;
+   */
+  lostBytes: bigint;
+};
+
+/**
+ * Describes the message tcpip.v1.TapEnd.
+ * Use `create(TapEndSchema)` to create a new message.
+ */
+export const TapEndSchema: GenMessage<TapEnd> = /*@__PURE__*/
+  messageDesc(file_tcpip_v1_session_service, 17);
+
+/**
+ * TapResponse is one message of the stream: any of its fields may be set.
+ *
+ * @generated from message tcpip.v1.TapResponse
+ */
+export type TapResponse = Message<"tcpip.v1.TapResponse"> & {
+  /**
+   * In the first message only: the session. What it moves from here on is shown.
+   *
+   * @generated from field: tcpip.v1.Session session = 1;
+   */
+  session?: Session | undefined;
+
+  /**
+   * What went by, oldest first.
+   *
+   * @generated from field: repeated tcpip.v1.TapRecord records = 2;
+   */
+  records: TapRecord[];
+
+  /**
+   * In the last message only.
+   *
+   * @generated from field: tcpip.v1.TapEnd end = 3;
+   */
+  end?: TapEnd | undefined;
+
+  /**
+   * Nothing; ignore it. Short messages are filled up with it while many of them may lie unread, because some HTTP/2 stacks cut off a
+   * connection for that.
+   *
+   * @generated from field: bytes padding = 15;
+   */
+  padding: Uint8Array;
+};
+
+/**
+ * Describes the message tcpip.v1.TapResponse.
+ * Use `create(TapResponseSchema)` to create a new message.
+ */
+export const TapResponseSchema: GenMessage<TapResponse> = /*@__PURE__*/
+  messageDesc(file_tcpip_v1_session_service, 18);
+
+/**
  * SessionKind says what kind of socket a session is.
  *
  * @generated from enum tcpip.v1.SessionKind
@@ -991,6 +1205,81 @@ export const ChangeKindSchema: GenEnum<ChangeKind> = /*@__PURE__*/
   enumDesc(file_tcpip_v1_session_service, 2);
 
 /**
+ * TapFormat says how tapped bytes are shown.
+ *
+ * @generated from enum tcpip.v1.TapFormat
+ */
+export enum TapFormat {
+  /**
+   * As TAP_FORMAT_HEX_AND_TEXT.
+   *
+   * @generated from enum value: TAP_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * As hex and as text, for people.
+   *
+   * @generated from enum value: TAP_FORMAT_HEX_AND_TEXT = 1;
+   */
+  HEX_AND_TEXT = 1,
+
+  /**
+   * As text only.
+   *
+   * @generated from enum value: TAP_FORMAT_TEXT = 2;
+   */
+  TEXT = 2,
+
+  /**
+   * As the bytes they are, for programs.
+   *
+   * @generated from enum value: TAP_FORMAT_BYTES = 3;
+   */
+  BYTES = 3,
+}
+
+/**
+ * Describes the enum tcpip.v1.TapFormat.
+ */
+export const TapFormatSchema: GenEnum<TapFormat> = /*@__PURE__*/
+  enumDesc(file_tcpip_v1_session_service, 3);
+
+/**
+ * TapDirection says which way bytes went.
+ *
+ * @generated from enum tcpip.v1.TapDirection
+ */
+export enum TapDirection {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: TAP_DIRECTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * From the peer to the gateway.
+   *
+   * @generated from enum value: TAP_DIRECTION_RECEIVED = 1;
+   */
+  RECEIVED = 1,
+
+  /**
+   * From the gateway to the peer.
+   *
+   * @generated from enum value: TAP_DIRECTION_SENT = 2;
+   */
+  SENT = 2,
+}
+
+/**
+ * Describes the enum tcpip.v1.TapDirection.
+ */
+export const TapDirectionSchema: GenEnum<TapDirection> = /*@__PURE__*/
+  enumDesc(file_tcpip_v1_session_service, 4);
+
+/**
  * SessionService shows sessions, listeners and subscribers, and moves data claims.
  *
  * @generated from service tcpip.v1.SessionService
@@ -1056,6 +1345,17 @@ export const SessionService: GenService<{
     methodKind: "unary";
     input: typeof ClaimDataRequestSchema;
     output: typeof ClaimDataResponseSchema;
+  },
+  /**
+   * Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+   * reader is too slow for is lost to it and counted. The audit log tells who looked.
+   *
+   * @generated from rpc tcpip.v1.SessionService.Tap
+   */
+  tap: {
+    methodKind: "server_streaming";
+    input: typeof TapRequestSchema;
+    output: typeof TapResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tcpip_v1_session_service, 0);

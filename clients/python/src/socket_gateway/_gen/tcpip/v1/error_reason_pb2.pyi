@@ -65,7 +65,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 18
     """RESOURCE_EXHAUSTED. A configured limit was reached. Metadata: limit (the setting's name), value."""
     ERROR_REASON_POLICY_DENIED: _ErrorReason.ValueType  # 19
-    """PERMISSION_DENIED. The dial or bind policy says no. Metadata: rule."""
+    """PERMISSION_DENIED. The policy says no to a dial, a datagram, a bind or a group. Metadata: rule (its name in the configuration,
+    or of a profile), direction (dial, bind, join), protocol (tcp, udp), host and port as they were asked for. Where a name leads is
+    not told.
+    """
     ERROR_REASON_WRITE_OFFSET_MISMATCH: _ErrorReason.ValueType  # 20
     """FAILED_PRECONDITION. The send's expected_write_offset is not the session's. Nothing was written. Metadata: writeOffset."""
     ERROR_REASON_REQUEST_INVALID: _ErrorReason.ValueType  # 21
@@ -144,7 +147,10 @@ ERROR_REASON_FRAME_TOO_LONG: ErrorReason.ValueType  # 17
 ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 18
 """RESOURCE_EXHAUSTED. A configured limit was reached. Metadata: limit (the setting's name), value."""
 ERROR_REASON_POLICY_DENIED: ErrorReason.ValueType  # 19
-"""PERMISSION_DENIED. The dial or bind policy says no. Metadata: rule."""
+"""PERMISSION_DENIED. The policy says no to a dial, a datagram, a bind or a group. Metadata: rule (its name in the configuration,
+or of a profile), direction (dial, bind, join), protocol (tcp, udp), host and port as they were asked for. Where a name leads is
+not told.
+"""
 ERROR_REASON_WRITE_OFFSET_MISMATCH: ErrorReason.ValueType  # 20
 """FAILED_PRECONDITION. The send's expected_write_offset is not the session's. Nothing was written. Metadata: writeOffset."""
 ERROR_REASON_REQUEST_INVALID: ErrorReason.ValueType  # 21

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from socket_gateway._gen.tcpip.v1 import envelope_pb2 as tcpip_dot_v1_dot_envelope__pb2
 from socket_gateway._gen.tcpip.v1 import socket_gateway_service_pb2 as tcpip_dot_v1_dot_socket__gateway__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etcpip/v1/session_service.proto\x12\x08tcpip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tcpip/v1/socket_gateway_service.proto\"\xb3\x06\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.tcpip.v1.SessionKind\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.tcpip.v1.SessionState\x12\x1f\n\x04mode\x18\x04 \x01(\x0e\x32\x11.tcpip.v1.TcpMode\x12\x13\n\x0bremote_host\x18\x05 \x01(\t\x12\x13\n\x0bremote_port\x18\x06 \x01(\r\x12\x12\n\nlocal_host\x18\x07 \x01(\t\x12\x12\n\nlocal_port\x18\x08 \x01(\r\x12\x13\n\x0blistener_id\x18\t \x01(\t\x12\x1c\n\x14lifecycle_subscriber\x18\n \x01(\t\x12\x17\n\x0f\x64\x61ta_subscriber\x18\x0b \x01(\t\x12\x18\n\x10\x63laim_generation\x18\x0c \x01(\x04\x12\x10\n\x08wait_for\x18\r \x01(\t\x12*\n\x07timeout\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eorphan_timeout\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0c\x63reated_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12last_activity_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x62ytes_received\x18\x12 \x01(\x04\x12\x12\n\nbytes_sent\x18\x13 \x01(\x04\x12\x19\n\x11queued_send_bytes\x18\x14 \x01(\x04\x12\x13\n\x0bread_paused\x18\x15 \x01(\x08\x12\x14\n\x0cturn_waiters\x18\x16 \x01(\r\x12\x17\n\x0f\x65xchange_active\x18\x17 \x01(\x08\x12\x1a\n\x12\x64\x61tagrams_received\x18\x18 \x01(\x04\x12\x16\n\x0e\x64\x61tagrams_sent\x18\x19 \x01(\x04\x12\x19\n\x11\x64\x61tagrams_dropped\x18\x1a \x01(\x04\x12\x18\n\x10multicast_groups\x18\x1b \x03(\t\x12\x11\n\tnamespace\x18\x1c \x01(\t\x12\r\n\x05owner\x18\x1d \x01(\t\"\xf4\x01\n\x08Listener\x12\x13\n\x0blistener_id\x18\x01 \x01(\t\x12\x12\n\nlocal_host\x18\x02 \x01(\t\x12\x12\n\nlocal_port\x18\x03 \x01(\r\x12\x12\n\nsubscriber\x18\x04 \x01(\t\x12\x1f\n\x04mode\x18\x05 \x01(\x0e\x32\x11.tcpip.v1.TcpMode\x12\x30\n\x0c\x63reated_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x07 \x01(\x04\x12\x10\n\x08sessions\x18\x08 \x01(\r\x12\x11\n\tnamespace\x18\t \x01(\t\x12\r\n\x05owner\x18\n \x01(\t\"\xe5\x01\n\nSubscriber\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x15\n\rnext_sequence\x18\x03 \x01(\x04\x12\x0f\n\x07streams\x18\x04 \x01(\r\x12\x15\n\rbacklog_bytes\x18\x05 \x01(\x04\x12\x19\n\x11\x62\x61\x63klog_envelopes\x18\x06 \x01(\x04\x12\x17\n\x0fpaused_sessions\x18\x07 \x01(\r\x12\x0f\n\x07\x64ropped\x18\x08 \x01(\x04\x12\x14\n\x0c\x61\x63knowledged\x18\t \x01(\x08\x12\x11\n\tnamespace\x18\n \x01(\t\x12\r\n\x05owner\x18\x0b \x01(\t\"\xc4\x01\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nsubscriber\x18\x03 \x01(\t\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.tcpip.v1.SessionKind\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.tcpip.v1.SessionState\x12\x13\n\x0blistener_id\x18\x06 \x01(\t\x12\x11\n\tnamespace\x18\x07 \x01(\t\"h\n\x14ListSessionsResponse\x12#\n\x08sessions\x18\x01 \x03(\x0b\x32\x11.tcpip.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\r\":\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\"8\n\x12GetSessionResponse\x12\"\n\x07session\x18\x01 \x01(\x0b\x32\x11.tcpip.v1.Session\"P\n\x14ListListenersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\"W\n\x15ListListenersResponse\x12%\n\tlisteners\x18\x01 \x03(\x0b\x32\x12.tcpip.v1.Listener\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x16ListSubscribersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\"]\n\x17ListSubscribersResponse\x12)\n\x0bsubscribers\x18\x01 \x03(\x0b\x32\x14.tcpip.v1.Subscriber\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x0cWatchRequest\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tnamespace\x18\x02 \x01(\t\"\xc9\x01\n\rWatchResponse\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.tcpip.v1.ChangeKind\x12$\n\x07session\x18\x02 \x01(\x0b\x32\x11.tcpip.v1.SessionH\x00\x12&\n\x08listener\x18\x03 \x01(\x0b\x32\x12.tcpip.v1.ListenerH\x00\x12*\n\nsubscriber\x18\x04 \x01(\x0b\x32\x14.tcpip.v1.SubscriberH\x00\x12\x0f\n\x07padding\x18\x0f \x01(\x0c\x42\t\n\x07subject\"^\n\x10\x43laimDataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nsubscriber\x18\x02 \x01(\t\x12\x15\n\x08wait_for\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_wait_for\"J\n\x11\x43laimDataResponse\x12\x18\n\x10\x63laim_generation\x18\x01 \x01(\x04\x12\x1b\n\x13previous_subscriber\x18\x02 \x01(\t*~\n\x0bSessionKind\x12\x1c\n\x18SESSION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19SESSION_KIND_TCP_OUTBOUND\x10\x01\x12\x1c\n\x18SESSION_KIND_TCP_INBOUND\x10\x02\x12\x14\n\x10SESSION_KIND_UDP\x10\x03*\xc5\x01\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18SESSION_STATE_CONNECTING\x10\x01\x12\x1b\n\x17SESSION_STATE_CONNECTED\x10\x02\x12\x1d\n\x19SESSION_STATE_HALF_CLOSED\x10\x03\x12\x1f\n\x1bSESSION_STATE_DISCONNECTING\x10\x04\x12\x1b\n\x17SESSION_STATE_LISTENING\x10\x05*\xb0\x01\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43HANGE_KIND_SNAPSHOT_BEGIN\x10\x01\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_CHANGED\x10\x03\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x04\x12\x1c\n\x18\x43HANGE_KIND_SNAPSHOT_END\x10\x05\x32\xd4\x03\n\x0eSessionService\x12M\n\x0cListSessions\x12\x1d.tcpip.v1.ListSessionsRequest\x1a\x1e.tcpip.v1.ListSessionsResponse\x12G\n\nGetSession\x12\x1b.tcpip.v1.GetSessionRequest\x1a\x1c.tcpip.v1.GetSessionResponse\x12P\n\rListListeners\x12\x1e.tcpip.v1.ListListenersRequest\x1a\x1f.tcpip.v1.ListListenersResponse\x12V\n\x0fListSubscribers\x12 .tcpip.v1.ListSubscribersRequest\x1a!.tcpip.v1.ListSubscribersResponse\x12:\n\x05Watch\x12\x16.tcpip.v1.WatchRequest\x1a\x17.tcpip.v1.WatchResponse0\x01\x12\x44\n\tClaimData\x12\x1a.tcpip.v1.ClaimDataRequest\x1a\x1b.tcpip.v1.ClaimDataResponseBF\n\x1a\x64\x65v.socketgateway.tcpip.v1P\x01Z&socketgateway.dev/gen/tcpip/v1;tcpipv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etcpip/v1/session_service.proto\x12\x08tcpip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17tcpip/v1/envelope.proto\x1a%tcpip/v1/socket_gateway_service.proto\"\xb3\x06\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.tcpip.v1.SessionKind\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.tcpip.v1.SessionState\x12\x1f\n\x04mode\x18\x04 \x01(\x0e\x32\x11.tcpip.v1.TcpMode\x12\x13\n\x0bremote_host\x18\x05 \x01(\t\x12\x13\n\x0bremote_port\x18\x06 \x01(\r\x12\x12\n\nlocal_host\x18\x07 \x01(\t\x12\x12\n\nlocal_port\x18\x08 \x01(\r\x12\x13\n\x0blistener_id\x18\t \x01(\t\x12\x1c\n\x14lifecycle_subscriber\x18\n \x01(\t\x12\x17\n\x0f\x64\x61ta_subscriber\x18\x0b \x01(\t\x12\x18\n\x10\x63laim_generation\x18\x0c \x01(\x04\x12\x10\n\x08wait_for\x18\r \x01(\t\x12*\n\x07timeout\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eorphan_timeout\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0c\x63reated_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12last_activity_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x62ytes_received\x18\x12 \x01(\x04\x12\x12\n\nbytes_sent\x18\x13 \x01(\x04\x12\x19\n\x11queued_send_bytes\x18\x14 \x01(\x04\x12\x13\n\x0bread_paused\x18\x15 \x01(\x08\x12\x14\n\x0cturn_waiters\x18\x16 \x01(\r\x12\x17\n\x0f\x65xchange_active\x18\x17 \x01(\x08\x12\x1a\n\x12\x64\x61tagrams_received\x18\x18 \x01(\x04\x12\x16\n\x0e\x64\x61tagrams_sent\x18\x19 \x01(\x04\x12\x19\n\x11\x64\x61tagrams_dropped\x18\x1a \x01(\x04\x12\x18\n\x10multicast_groups\x18\x1b \x03(\t\x12\x11\n\tnamespace\x18\x1c \x01(\t\x12\r\n\x05owner\x18\x1d \x01(\t\"\xf4\x01\n\x08Listener\x12\x13\n\x0blistener_id\x18\x01 \x01(\t\x12\x12\n\nlocal_host\x18\x02 \x01(\t\x12\x12\n\nlocal_port\x18\x03 \x01(\r\x12\x12\n\nsubscriber\x18\x04 \x01(\t\x12\x1f\n\x04mode\x18\x05 \x01(\x0e\x32\x11.tcpip.v1.TcpMode\x12\x30\n\x0c\x63reated_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x07 \x01(\x04\x12\x10\n\x08sessions\x18\x08 \x01(\r\x12\x11\n\tnamespace\x18\t \x01(\t\x12\r\n\x05owner\x18\n \x01(\t\"\xe5\x01\n\nSubscriber\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x15\n\rnext_sequence\x18\x03 \x01(\x04\x12\x0f\n\x07streams\x18\x04 \x01(\r\x12\x15\n\rbacklog_bytes\x18\x05 \x01(\x04\x12\x19\n\x11\x62\x61\x63klog_envelopes\x18\x06 \x01(\x04\x12\x17\n\x0fpaused_sessions\x18\x07 \x01(\r\x12\x0f\n\x07\x64ropped\x18\x08 \x01(\x04\x12\x14\n\x0c\x61\x63knowledged\x18\t \x01(\x08\x12\x11\n\tnamespace\x18\n \x01(\t\x12\r\n\x05owner\x18\x0b \x01(\t\"\xc4\x01\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nsubscriber\x18\x03 \x01(\t\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.tcpip.v1.SessionKind\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.tcpip.v1.SessionState\x12\x13\n\x0blistener_id\x18\x06 \x01(\t\x12\x11\n\tnamespace\x18\x07 \x01(\t\"h\n\x14ListSessionsResponse\x12#\n\x08sessions\x18\x01 \x03(\x0b\x32\x11.tcpip.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\r\":\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\"8\n\x12GetSessionResponse\x12\"\n\x07session\x18\x01 \x01(\x0b\x32\x11.tcpip.v1.Session\"P\n\x14ListListenersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\"W\n\x15ListListenersResponse\x12%\n\tlisteners\x18\x01 \x03(\x0b\x32\x12.tcpip.v1.Listener\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x16ListSubscribersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\"]\n\x17ListSubscribersResponse\x12)\n\x0bsubscribers\x18\x01 \x03(\x0b\x32\x14.tcpip.v1.Subscriber\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x0cWatchRequest\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tnamespace\x18\x02 \x01(\t\"\xc9\x01\n\rWatchResponse\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.tcpip.v1.ChangeKind\x12$\n\x07session\x18\x02 \x01(\x0b\x32\x11.tcpip.v1.SessionH\x00\x12&\n\x08listener\x18\x03 \x01(\x0b\x32\x12.tcpip.v1.ListenerH\x00\x12*\n\nsubscriber\x18\x04 \x01(\x0b\x32\x14.tcpip.v1.SubscriberH\x00\x12\x0f\n\x07padding\x18\x0f \x01(\x0c\x42\t\n\x07subject\"^\n\x10\x43laimDataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nsubscriber\x18\x02 \x01(\t\x12\x15\n\x08wait_for\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_wait_for\"J\n\x11\x43laimDataResponse\x12\x18\n\x10\x63laim_generation\x18\x01 \x01(\x04\x12\x1b\n\x13previous_subscriber\x18\x02 \x01(\t\"r\n\nTapRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12#\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x13.tcpip.v1.TapFormat\x12\x18\n\x10max_record_bytes\x18\x04 \x01(\r\"\xf8\x01\n\tTapRecord\x12)\n\tdirection\x18\x01 \x01(\x0e\x32\x16.tcpip.v1.TapDirection\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04size\x18\x04 \x01(\r\x12\r\n\x05\x62ytes\x18\x05 \x01(\x0c\x12\x0b\n\x03hex\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12\x11\n\tpeer_host\x18\x08 \x01(\t\x12\x11\n\tpeer_port\x18\t \x01(\r\x12\x14\n\x0clost_records\x18\n \x01(\x04\x12\x12\n\nlost_bytes\x18\x0b \x01(\x04\"Y\n\x06TapEnd\x12%\n\x06reason\x18\x01 \x01(\x0e\x32\x15.tcpip.v1.CloseReason\x12\x14\n\x0clost_records\x18\x02 \x01(\x04\x12\x12\n\nlost_bytes\x18\x03 \x01(\x04\"\x87\x01\n\x0bTapResponse\x12\"\n\x07session\x18\x01 \x01(\x0b\x32\x11.tcpip.v1.Session\x12$\n\x07records\x18\x02 \x03(\x0b\x32\x13.tcpip.v1.TapRecord\x12\x1d\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x10.tcpip.v1.TapEnd\x12\x0f\n\x07padding\x18\x0f \x01(\x0c*~\n\x0bSessionKind\x12\x1c\n\x18SESSION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19SESSION_KIND_TCP_OUTBOUND\x10\x01\x12\x1c\n\x18SESSION_KIND_TCP_INBOUND\x10\x02\x12\x14\n\x10SESSION_KIND_UDP\x10\x03*\xc5\x01\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18SESSION_STATE_CONNECTING\x10\x01\x12\x1b\n\x17SESSION_STATE_CONNECTED\x10\x02\x12\x1d\n\x19SESSION_STATE_HALF_CLOSED\x10\x03\x12\x1f\n\x1bSESSION_STATE_DISCONNECTING\x10\x04\x12\x1b\n\x17SESSION_STATE_LISTENING\x10\x05*\xb0\x01\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43HANGE_KIND_SNAPSHOT_BEGIN\x10\x01\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_CHANGED\x10\x03\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x04\x12\x1c\n\x18\x43HANGE_KIND_SNAPSHOT_END\x10\x05*o\n\tTapFormat\x12\x1a\n\x16TAP_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n\x17TAP_FORMAT_HEX_AND_TEXT\x10\x01\x12\x13\n\x0fTAP_FORMAT_TEXT\x10\x02\x12\x14\n\x10TAP_FORMAT_BYTES\x10\x03*a\n\x0cTapDirection\x12\x1d\n\x19TAP_DIRECTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16TAP_DIRECTION_RECEIVED\x10\x01\x12\x16\n\x12TAP_DIRECTION_SENT\x10\x02\x32\x8a\x04\n\x0eSessionService\x12M\n\x0cListSessions\x12\x1d.tcpip.v1.ListSessionsRequest\x1a\x1e.tcpip.v1.ListSessionsResponse\x12G\n\nGetSession\x12\x1b.tcpip.v1.GetSessionRequest\x1a\x1c.tcpip.v1.GetSessionResponse\x12P\n\rListListeners\x12\x1e.tcpip.v1.ListListenersRequest\x1a\x1f.tcpip.v1.ListListenersResponse\x12V\n\x0fListSubscribers\x12 .tcpip.v1.ListSubscribersRequest\x1a!.tcpip.v1.ListSubscribersResponse\x12:\n\x05Watch\x12\x16.tcpip.v1.WatchRequest\x1a\x17.tcpip.v1.WatchResponse0\x01\x12\x44\n\tClaimData\x12\x1a.tcpip.v1.ClaimDataRequest\x1a\x1b.tcpip.v1.ClaimDataResponse\x12\x34\n\x03Tap\x12\x14.tcpip.v1.TapRequest\x1a\x15.tcpip.v1.TapResponse0\x01\x42\x46\n\x1a\x64\x65v.socketgateway.tcpip.v1P\x01Z&socketgateway.dev/gen/tcpip/v1;tcpipv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,42 +36,54 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'socket_gateway._gen.tcpip.v
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.socketgateway.tcpip.v1P\001Z&socketgateway.dev/gen/tcpip/v1;tcpipv1'
-  _globals['_SESSIONKIND']._serialized_start=2688
-  _globals['_SESSIONKIND']._serialized_end=2814
-  _globals['_SESSIONSTATE']._serialized_start=2817
-  _globals['_SESSIONSTATE']._serialized_end=3014
-  _globals['_CHANGEKIND']._serialized_start=3017
-  _globals['_CHANGEKIND']._serialized_end=3193
-  _globals['_SESSION']._serialized_start=149
-  _globals['_SESSION']._serialized_end=968
-  _globals['_LISTENER']._serialized_start=971
-  _globals['_LISTENER']._serialized_end=1215
-  _globals['_SUBSCRIBER']._serialized_start=1218
-  _globals['_SUBSCRIBER']._serialized_end=1447
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=1450
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=1646
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1648
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1752
-  _globals['_GETSESSIONREQUEST']._serialized_start=1754
-  _globals['_GETSESSIONREQUEST']._serialized_end=1812
-  _globals['_GETSESSIONRESPONSE']._serialized_start=1814
-  _globals['_GETSESSIONRESPONSE']._serialized_end=1870
-  _globals['_LISTLISTENERSREQUEST']._serialized_start=1872
-  _globals['_LISTLISTENERSREQUEST']._serialized_end=1952
-  _globals['_LISTLISTENERSRESPONSE']._serialized_start=1954
-  _globals['_LISTLISTENERSRESPONSE']._serialized_end=2041
-  _globals['_LISTSUBSCRIBERSREQUEST']._serialized_start=2043
-  _globals['_LISTSUBSCRIBERSREQUEST']._serialized_end=2125
-  _globals['_LISTSUBSCRIBERSRESPONSE']._serialized_start=2127
-  _globals['_LISTSUBSCRIBERSRESPONSE']._serialized_end=2220
-  _globals['_WATCHREQUEST']._serialized_start=2222
-  _globals['_WATCHREQUEST']._serialized_end=2310
-  _globals['_WATCHRESPONSE']._serialized_start=2313
-  _globals['_WATCHRESPONSE']._serialized_end=2514
-  _globals['_CLAIMDATAREQUEST']._serialized_start=2516
-  _globals['_CLAIMDATAREQUEST']._serialized_end=2610
-  _globals['_CLAIMDATARESPONSE']._serialized_start=2612
-  _globals['_CLAIMDATARESPONSE']._serialized_end=2686
-  _globals['_SESSIONSERVICE']._serialized_start=3196
-  _globals['_SESSIONSERVICE']._serialized_end=3664
+  _globals['_SESSIONKIND']._serialized_start=3309
+  _globals['_SESSIONKIND']._serialized_end=3435
+  _globals['_SESSIONSTATE']._serialized_start=3438
+  _globals['_SESSIONSTATE']._serialized_end=3635
+  _globals['_CHANGEKIND']._serialized_start=3638
+  _globals['_CHANGEKIND']._serialized_end=3814
+  _globals['_TAPFORMAT']._serialized_start=3816
+  _globals['_TAPFORMAT']._serialized_end=3927
+  _globals['_TAPDIRECTION']._serialized_start=3929
+  _globals['_TAPDIRECTION']._serialized_end=4026
+  _globals['_SESSION']._serialized_start=174
+  _globals['_SESSION']._serialized_end=993
+  _globals['_LISTENER']._serialized_start=996
+  _globals['_LISTENER']._serialized_end=1240
+  _globals['_SUBSCRIBER']._serialized_start=1243
+  _globals['_SUBSCRIBER']._serialized_end=1472
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=1475
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=1671
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1673
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1777
+  _globals['_GETSESSIONREQUEST']._serialized_start=1779
+  _globals['_GETSESSIONREQUEST']._serialized_end=1837
+  _globals['_GETSESSIONRESPONSE']._serialized_start=1839
+  _globals['_GETSESSIONRESPONSE']._serialized_end=1895
+  _globals['_LISTLISTENERSREQUEST']._serialized_start=1897
+  _globals['_LISTLISTENERSREQUEST']._serialized_end=1977
+  _globals['_LISTLISTENERSRESPONSE']._serialized_start=1979
+  _globals['_LISTLISTENERSRESPONSE']._serialized_end=2066
+  _globals['_LISTSUBSCRIBERSREQUEST']._serialized_start=2068
+  _globals['_LISTSUBSCRIBERSREQUEST']._serialized_end=2150
+  _globals['_LISTSUBSCRIBERSRESPONSE']._serialized_start=2152
+  _globals['_LISTSUBSCRIBERSRESPONSE']._serialized_end=2245
+  _globals['_WATCHREQUEST']._serialized_start=2247
+  _globals['_WATCHREQUEST']._serialized_end=2335
+  _globals['_WATCHRESPONSE']._serialized_start=2338
+  _globals['_WATCHRESPONSE']._serialized_end=2539
+  _globals['_CLAIMDATAREQUEST']._serialized_start=2541
+  _globals['_CLAIMDATAREQUEST']._serialized_end=2635
+  _globals['_CLAIMDATARESPONSE']._serialized_start=2637
+  _globals['_CLAIMDATARESPONSE']._serialized_end=2711
+  _globals['_TAPREQUEST']._serialized_start=2713
+  _globals['_TAPREQUEST']._serialized_end=2827
+  _globals['_TAPRECORD']._serialized_start=2830
+  _globals['_TAPRECORD']._serialized_end=3078
+  _globals['_TAPEND']._serialized_start=3080
+  _globals['_TAPEND']._serialized_end=3169
+  _globals['_TAPRESPONSE']._serialized_start=3172
+  _globals['_TAPRESPONSE']._serialized_end=3307
+  _globals['_SESSIONSERVICE']._serialized_start=4029
+  _globals['_SESSIONSERVICE']._serialized_end=4551
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import sys
+import socket_gateway._gen.tcpip.v1.envelope_pb2
 import socket_gateway._gen.tcpip.v1.socket_gateway_service_pb2
 import typing
 
@@ -121,6 +122,58 @@ CHANGE_KIND_REMOVED: ChangeKind.ValueType  # 4
 CHANGE_KIND_SNAPSHOT_END: ChangeKind.ValueType  # 5
 """The snapshot is complete; changes follow."""
 global___ChangeKind = ChangeKind
+
+class _TapFormat:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _TapFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TapFormat.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    TAP_FORMAT_UNSPECIFIED: _TapFormat.ValueType  # 0
+    """As TAP_FORMAT_HEX_AND_TEXT."""
+    TAP_FORMAT_HEX_AND_TEXT: _TapFormat.ValueType  # 1
+    """As hex and as text, for people."""
+    TAP_FORMAT_TEXT: _TapFormat.ValueType  # 2
+    """As text only."""
+    TAP_FORMAT_BYTES: _TapFormat.ValueType  # 3
+    """As the bytes they are, for programs."""
+
+class TapFormat(_TapFormat, metaclass=_TapFormatEnumTypeWrapper):
+    """TapFormat says how tapped bytes are shown."""
+
+TAP_FORMAT_UNSPECIFIED: TapFormat.ValueType  # 0
+"""As TAP_FORMAT_HEX_AND_TEXT."""
+TAP_FORMAT_HEX_AND_TEXT: TapFormat.ValueType  # 1
+"""As hex and as text, for people."""
+TAP_FORMAT_TEXT: TapFormat.ValueType  # 2
+"""As text only."""
+TAP_FORMAT_BYTES: TapFormat.ValueType  # 3
+"""As the bytes they are, for programs."""
+global___TapFormat = TapFormat
+
+class _TapDirection:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _TapDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TapDirection.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    TAP_DIRECTION_UNSPECIFIED: _TapDirection.ValueType  # 0
+    """Never sent."""
+    TAP_DIRECTION_RECEIVED: _TapDirection.ValueType  # 1
+    """From the peer to the gateway."""
+    TAP_DIRECTION_SENT: _TapDirection.ValueType  # 2
+    """From the gateway to the peer."""
+
+class TapDirection(_TapDirection, metaclass=_TapDirectionEnumTypeWrapper):
+    """TapDirection says which way bytes went."""
+
+TAP_DIRECTION_UNSPECIFIED: TapDirection.ValueType  # 0
+"""Never sent."""
+TAP_DIRECTION_RECEIVED: TapDirection.ValueType  # 1
+"""From the peer to the gateway."""
+TAP_DIRECTION_SENT: TapDirection.ValueType  # 2
+"""From the gateway to the peer."""
+global___TapDirection = TapDirection
 
 @typing.final
 class Session(google.protobuf.message.Message):
@@ -719,3 +772,161 @@ class ClaimDataResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["claim_generation", b"claim_generation", "previous_subscriber", b"previous_subscriber"]) -> None: ...
 
 global___ClaimDataResponse = ClaimDataResponse
+
+@typing.final
+class TapRequest(google.protobuf.message.Message):
+    """TapRequest says what to look at."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    NAMESPACE_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
+    MAX_RECORD_BYTES_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    """The session. Required."""
+    namespace: builtins.str
+    """The namespace it is in. Empty: the caller's own."""
+    format: global___TapFormat.ValueType
+    """How bytes are shown."""
+    max_record_bytes: builtins.int
+    """The longest record in bytes, 16 to 65536; longer pieces become several records. 0: 4096."""
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        namespace: builtins.str = ...,
+        format: global___TapFormat.ValueType = ...,
+        max_record_bytes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["format", b"format", "max_record_bytes", b"max_record_bytes", "namespace", b"namespace", "session_id", b"session_id"]) -> None: ...
+
+global___TapRequest = TapRequest
+
+@typing.final
+class TapRecord(google.protobuf.message.Message):
+    """TapRecord is a piece of what went by."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DIRECTION_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    BYTES_FIELD_NUMBER: builtins.int
+    HEX_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    PEER_HOST_FIELD_NUMBER: builtins.int
+    PEER_PORT_FIELD_NUMBER: builtins.int
+    LOST_RECORDS_FIELD_NUMBER: builtins.int
+    LOST_BYTES_FIELD_NUMBER: builtins.int
+    direction: global___TapDirection.ValueType
+    """Which way."""
+    offset: builtins.int
+    """How many bytes had gone this way before. For UDP those of all datagrams."""
+    size: builtins.int
+    """How many bytes."""
+    bytes: builtins.bytes
+    """The bytes, where the format asks for them."""
+    hex: builtins.str
+    """The bytes in hex, "48 65 6c 6c 6f"."""
+    text: builtins.str
+    """The bytes as text: UTF-8 as it is, anything else and what could order a terminal about as \\r, \\n, \\t or \\xNN, a backslash as \\\\."""
+    peer_host: builtins.str
+    """UDP: where the datagram came from or went to."""
+    peer_port: builtins.int
+    """UDP: the port."""
+    lost_records: builtins.int
+    """Records lost just before this one, because they were not read in time."""
+    lost_bytes: builtins.int
+    """Their bytes."""
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the gateway read it, or the operating system took it. Between the two directions it is the offsets that are exact, not
+        the order of records.
+        """
+
+    def __init__(
+        self,
+        *,
+        direction: global___TapDirection.ValueType = ...,
+        offset: builtins.int = ...,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        size: builtins.int = ...,
+        bytes: builtins.bytes = ...,
+        hex: builtins.str = ...,
+        text: builtins.str = ...,
+        peer_host: builtins.str = ...,
+        peer_port: builtins.int = ...,
+        lost_records: builtins.int = ...,
+        lost_bytes: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["bytes", b"bytes", "direction", b"direction", "hex", b"hex", "lost_bytes", b"lost_bytes", "lost_records", b"lost_records", "offset", b"offset", "peer_host", b"peer_host", "peer_port", b"peer_port", "size", b"size", "text", b"text", "time", b"time"]) -> None: ...
+
+global___TapRecord = TapRecord
+
+@typing.final
+class TapEnd(google.protobuf.message.Message):
+    """TapEnd is the last message: the session has ended."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    LOST_RECORDS_FIELD_NUMBER: builtins.int
+    LOST_BYTES_FIELD_NUMBER: builtins.int
+    reason: socket_gateway._gen.tcpip.v1.envelope_pb2.CloseReason.ValueType
+    """Why it ended."""
+    lost_records: builtins.int
+    """Records lost since the last one."""
+    lost_bytes: builtins.int
+    """Their bytes."""
+    def __init__(
+        self,
+        *,
+        reason: socket_gateway._gen.tcpip.v1.envelope_pb2.CloseReason.ValueType = ...,
+        lost_records: builtins.int = ...,
+        lost_bytes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lost_bytes", b"lost_bytes", "lost_records", b"lost_records", "reason", b"reason"]) -> None: ...
+
+global___TapEnd = TapEnd
+
+@typing.final
+class TapResponse(google.protobuf.message.Message):
+    """TapResponse is one message of the stream: any of its fields may be set."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: builtins.int
+    RECORDS_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    PADDING_FIELD_NUMBER: builtins.int
+    padding: builtins.bytes
+    """Nothing; ignore it. Short messages are filled up with it while many of them may lie unread, because some HTTP/2 stacks cut off a
+    connection for that.
+    """
+    @property
+    def session(self) -> global___Session:
+        """In the first message only: the session. What it moves from here on is shown."""
+
+    @property
+    def records(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TapRecord]:
+        """What went by, oldest first."""
+
+    @property
+    def end(self) -> global___TapEnd:
+        """In the last message only."""
+
+    def __init__(
+        self,
+        *,
+        session: global___Session | None = ...,
+        records: collections.abc.Iterable[global___TapRecord] | None = ...,
+        end: global___TapEnd | None = ...,
+        padding: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["end", b"end", "session", b"session"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["end", b"end", "padding", b"padding", "records", b"records", "session", b"session"]) -> None: ...
+
+global___TapResponse = TapResponse

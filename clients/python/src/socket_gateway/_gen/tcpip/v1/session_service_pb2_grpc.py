@@ -65,6 +65,11 @@ class SessionServiceStub(object):
                 request_serializer=tcpip_dot_v1_dot_session__service__pb2.ClaimDataRequest.SerializeToString,
                 response_deserializer=tcpip_dot_v1_dot_session__service__pb2.ClaimDataResponse.FromString,
                 _registered_method=True)
+        self.Tap = channel.unary_stream(
+                '/tcpip.v1.SessionService/Tap',
+                request_serializer=tcpip_dot_v1_dot_session__service__pb2.TapRequest.SerializeToString,
+                response_deserializer=tcpip_dot_v1_dot_session__service__pb2.TapResponse.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer(object):
@@ -114,6 +119,14 @@ class SessionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tap(self, request, context):
+        """Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+        reader is too slow for is lost to it and counted. The audit log tells who looked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +159,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.ClaimData,
                     request_deserializer=tcpip_dot_v1_dot_session__service__pb2.ClaimDataRequest.FromString,
                     response_serializer=tcpip_dot_v1_dot_session__service__pb2.ClaimDataResponse.SerializeToString,
+            ),
+            'Tap': grpc.unary_stream_rpc_method_handler(
+                    servicer.Tap,
+                    request_deserializer=tcpip_dot_v1_dot_session__service__pb2.TapRequest.FromString,
+                    response_serializer=tcpip_dot_v1_dot_session__service__pb2.TapResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -311,6 +329,33 @@ class SessionService(object):
             '/tcpip.v1.SessionService/ClaimData',
             tcpip_dot_v1_dot_session__service__pb2.ClaimDataRequest.SerializeToString,
             tcpip_dot_v1_dot_session__service__pb2.ClaimDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tcpip.v1.SessionService/Tap',
+            tcpip_dot_v1_dot_session__service__pb2.TapRequest.SerializeToString,
+            tcpip_dot_v1_dot_session__service__pb2.TapResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,14 @@ class SessionServiceStub:
     ]
     """ClaimData moves a session's data claim without sending. What was collected for the old holder's wait_for is flushed to it."""
 
+    Tap: grpc.UnaryStreamMultiCallable[
+        socket_gateway._gen.tcpip.v1.session_service_pb2.TapRequest,
+        socket_gateway._gen.tcpip.v1.session_service_pb2.TapResponse,
+    ]
+    """Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+    reader is too slow for is lost to it and counted. The audit log tells who looked.
+    """
+
 class SessionServiceAsyncStub:
     """SessionService shows sessions, listeners and subscribers, and moves data claims."""
 
@@ -99,6 +107,14 @@ class SessionServiceAsyncStub:
         socket_gateway._gen.tcpip.v1.session_service_pb2.ClaimDataResponse,
     ]
     """ClaimData moves a session's data claim without sending. What was collected for the old holder's wait_for is flushed to it."""
+
+    Tap: grpc.aio.UnaryStreamMultiCallable[
+        socket_gateway._gen.tcpip.v1.session_service_pb2.TapRequest,
+        socket_gateway._gen.tcpip.v1.session_service_pb2.TapResponse,
+    ]
+    """Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+    reader is too slow for is lost to it and counted. The audit log tells who looked.
+    """
 
 class SessionServiceServicer(metaclass=abc.ABCMeta):
     """SessionService shows sessions, listeners and subscribers, and moves data claims."""
@@ -152,5 +168,15 @@ class SessionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[socket_gateway._gen.tcpip.v1.session_service_pb2.ClaimDataResponse, collections.abc.Awaitable[socket_gateway._gen.tcpip.v1.session_service_pb2.ClaimDataResponse]]:
         """ClaimData moves a session's data claim without sending. What was collected for the old holder's wait_for is flushed to it."""
+
+    @abc.abstractmethod
+    def Tap(
+        self,
+        request: socket_gateway._gen.tcpip.v1.session_service_pb2.TapRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[socket_gateway._gen.tcpip.v1.session_service_pb2.TapResponse], collections.abc.AsyncIterator[socket_gateway._gen.tcpip.v1.session_service_pb2.TapResponse]]:
+        """Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+        reader is too slow for is lost to it and counted. The audit log tells who looked.
+        """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
+import { AbstractConnector, Redis } from "ioredis";
 import { Gateway, LimitReachedError, ListenFailedError, SessionSocket, UdpError } from "../src/node.js";
 import { GatewayProcess } from "./support/gateway.js";
 import { all, eventually, Peer, pattern, take } from "./support/peers.js";
+import { redisServer } from "./support/programs.js";
 
 const MULTICAST = "239.77.83.1";
 
@@ -265,11 +266,8 @@ describe("sockets of the gateway", () => {
   });
 
   test("a Redis client runs over a session", async () => {
-    const { Redis, AbstractConnector } = await import("ioredis").then(async (ioredis) => ({
-      Redis: ioredis.Redis,
-      AbstractConnector: (await import("ioredis")).AbstractConnector,
-    }));
-    await using server = await startRedis();
+    const server = await redisServer();
+    await using _ = server.program;
     class OverGateway extends AbstractConnector {
       constructor() {
         super(0);
@@ -293,28 +291,3 @@ describe("sockets of the gateway", () => {
     await redis.quit();
   });
 });
-
-async function startRedis(): Promise<AsyncDisposable & { readonly port: number }> {
-  for (;;) {
-    const free = await Peer.start();
-    const { port } = free;
-    await free[Symbol.asyncDispose]();
-    const child = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-    const started = await new Promise<boolean>((resolve, reject) => {
-      child.on("error", reject);
-      child.on("exit", () => resolve(false));
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        if (line.includes("Ready to accept connections")) {
-          resolve(true);
-        }
-      });
-    });
-    if (started) {
-      const stop = async () => {
-        child.kill();
-        await once(child, "exit");
-      };
-      return { port, [Symbol.asyncDispose]: stop };
-    }
-  }
-}

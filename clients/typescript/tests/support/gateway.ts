@@ -5,7 +5,8 @@ import { createConnection, createServer, type Server, type Socket } from "node:n
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const REPOSITORY = fileURLToPath(new URL("../../../../../", import.meta.url));
+/** The checkout. */
+export const REPOSITORY = fileURLToPath(new URL("../../../../../", import.meta.url));
 
 /** The gateway's binary. */
 export const BINARY = process.env.SOCKET_GATEWAY_BIN ?? `${REPOSITORY}target/debug/socket-gateway`;
@@ -22,7 +23,10 @@ export class GatewayProcess implements AsyncDisposable {
 
   /** Starts one on a free port, or on the address of one that was killed. */
   static async start(flags: readonly string[] = [], address = "127.0.0.1:0"): Promise<GatewayProcess> {
-    const child = spawn(BINARY, ["--listen", address, "--log-format", "json", ...flags], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(BINARY, ["serve", "--listen", address, "--log-format", "json", ...flags], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SOCKET_GATEWAY_"))),
+    });
     const failed = once(child, "exit").then(([code]) => {
       throw new Error(`the gateway ended with ${code}`);
     });
@@ -44,6 +48,14 @@ export class GatewayProcess implements AsyncDisposable {
 
   get port(): number {
     return Number(this.address.split(":").at(-1));
+  }
+
+  /** Asks it to stop, and tells its exit code. */
+  async terminate(): Promise<number | null> {
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGTERM");
+    const [code] = await exited;
+    return code;
   }
 
   /** Ends it without a chance to say anything. */
