@@ -14,7 +14,7 @@ import (
 )
 
 // Conn gives the session as a net.Conn, so that code that knows nothing of gateways works over it. For binary sessions; ErrWrongMode
-// otherwise. Its reads and the session's own take the bytes from each other, so use one of both.
+// otherwise. Its reads and the session's own take the bytes from each other, so use one of both; it may begin after the other.
 //
 // It has a method CloseWrite, as *net.TCPConn has. After it the peer's answer can be read for as long as the gateway's close timeout
 // (10 s): that is when a connection that was closed on one side ends.
@@ -24,7 +24,9 @@ func (s *Session) Conn() (net.Conn, error) {
 	if s.lines {
 		return nil, ErrWrongMode
 	}
-	return &conn{session: s, read: newDeadline(), write: newDeadline()}, nil
+	s.socket.mu.Lock()
+	defer s.socket.mu.Unlock()
+	return &conn{session: s, read: newDeadline(), write: newDeadline(), anywhere: s.socket.touched}, nil
 }
 
 // DialContext connects as net.Dialer.DialContext does, through the gateway: for http.Transport.DialContext, and for clients of databases that
@@ -62,8 +64,9 @@ type conn struct {
 	// What is left of the envelope in hand.
 	left   []byte
 	inHand received
-	// The position in the stream after what was taken.
+	// The position in the stream after what was taken. It may begin anywhere where something was taken before.
 	position uint64
+	anywhere bool
 
 	writing     sync.Mutex
 	writeClosed bool
@@ -95,11 +98,11 @@ func (c *conn) Read(into []byte) (int, error) {
 		case err != nil:
 			return 0, c.opError("read", err)
 		}
-		if item.data.GetOffset() != c.position {
+		if item.data.GetOffset() != c.position && !c.anywhere {
 			c.session.socket.release(item)
 			return 0, c.opError("read", fmt.Errorf("%w: those from %d to %d", ErrElsewhere, c.position, item.data.GetOffset()))
 		}
-		c.position = item.data.GetNextOffset()
+		c.position, c.anywhere = item.data.GetNextOffset(), false
 		c.left, c.inHand = chunkOf(item.data), item
 		if len(c.left) == 0 {
 			c.session.socket.release(item)

@@ -139,6 +139,25 @@ func TestBytesThatAnExchangeTookAreMissedLoudly(t *testing.T) {
 	}
 }
 
+func TestAConnMayBeginWhereOtherReadersStopped(t *testing.T) {
+	gateway, _ := dial(t, nil)
+	host, port := echo(t)
+	session := ok(gateway.Connect(within(t), host, port))(t)
+	must(t, session.Send(within(t), []byte("first")))
+	for read := 0; read < len("first"); {
+		read += len(ok(session.NextChunk(within(t)))(t))
+	}
+	conn := ok(session.Conn())(t)
+	_, err := io.WriteString(conn, "second")
+	must(t, err)
+	back := make([]byte, len("second"))
+	_, err = io.ReadFull(conn, back)
+	must(t, err)
+	if string(back) != "second" {
+		t.Errorf("%q", back)
+	}
+}
+
 func TestALineSessionIsNoConn(t *testing.T) {
 	gateway, _ := dial(t, nil)
 	host, port := echo(t)

@@ -268,6 +268,16 @@ func (g *Gateway) abandon(known *socket, foreign bool) {
 	delete(g.ended, known)
 }
 
+// release lets go of a session that lives on with its opener.
+func (g *Gateway) release(known *socket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.live[known.id] == known {
+		delete(g.live, known.id)
+		g.strays.drop(known.id)
+	}
+}
+
 // forget lets go of a session that has ended and of which everything was taken.
 func (g *Gateway) forget(known *socket) {
 	g.mu.Lock()

@@ -73,6 +73,10 @@ const (
 	// ErrSessionEnded: the session ended before there was an answer, or otherwise than by the peer's or the caller's wish; the metadata
 	// says why.
 	ErrSessionEnded Reason = "SESSION_ENDED"
+	// ErrUnauthenticated: the gateway accepts no caller without credentials, and these are none that it knows, or they have expired.
+	ErrUnauthenticated Reason = "UNAUTHENTICATED"
+	// ErrRoleDenied: the caller's role does not allow this call, or not in this namespace.
+	ErrRoleDenied Reason = "ROLE_DENIED"
 	// ErrInternal: a bug of the gateway; please report it.
 	ErrInternal Reason = "INTERNAL"
 )

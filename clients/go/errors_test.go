@@ -35,7 +35,7 @@ func TestEveryReasonOfTheAPIIsAnErrorOfThisPackage(t *testing.T) {
 		socketgateway.ErrFrameTooLong, socketgateway.ErrLimitReached, socketgateway.ErrPolicyDenied,
 		socketgateway.ErrWriteOffsetMismatch, socketgateway.ErrRequestInvalid, socketgateway.ErrInstanceChanged,
 		socketgateway.ErrEpochChanged, socketgateway.ErrStreamStalled, socketgateway.ErrShuttingDown,
-		socketgateway.ErrSessionEnded, socketgateway.ErrInternal,
+		socketgateway.ErrSessionEnded, socketgateway.ErrUnauthenticated, socketgateway.ErrRoleDenied, socketgateway.ErrInternal,
 	}
 	names := map[string]bool{}
 	for _, reason := range known {

@@ -168,6 +168,9 @@ const longestExchange = 10 * time.Minute
 
 // While an exchange is under way, a send cannot know at which offset it begins.
 func (s *Session) beginExchange() {
+	s.socket.mu.Lock()
+	s.socket.touched = true
+	s.socket.mu.Unlock()
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.exchanges++

@@ -70,8 +70,7 @@ func (g *Gateway) Listen(ctx context.Context, host string, port int, options ...
 	if err != nil {
 		return nil, fromRPC(ctx, "listen", err)
 	}
-	l := newListener(g, answer.GetListenerId(), answer.GetListening(), o, true)
-	return l, g.adoptListener(l)
+	return g.adoptListener(newListener(g, answer.GetListenerId(), answer.GetListening(), o, true))
 }
 
 // Listener gives a listener that is open in the gateway already for this client's subscriber name: one that the gateway's configuration
@@ -84,15 +83,8 @@ func (g *Gateway) Listener(ctx context.Context, id string) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.mu.Lock()
-	known := g.listeners[found.GetListenerId()]
-	g.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
 	bound := &pb.Listening{LocalHost: found.GetLocalHost(), LocalPort: found.GetLocalPort()}
-	l := newListener(g, found.GetListenerId(), bound, socketOptions{mode: found.GetMode()}, false)
-	return l, g.adoptListener(l)
+	return g.adoptListener(newListener(g, found.GetListenerId(), bound, socketOptions{mode: found.GetMode()}, false))
 }
 
 func (g *Gateway) findListener(ctx context.Context, id string) (*pb.Listener, error) {
@@ -123,12 +115,15 @@ func (g *Gateway) findListener(ctx context.Context, id string) (*pb.Listener, er
 		Metadata: map[string]string{"listenerId": id}}
 }
 
-// adoptListener makes a listener known. Sessions it has accepted already go to it.
-func (g *Gateway) adoptListener(l *Listener) error {
+// adoptListener makes a listener known, unless it is already; it gives the one that is. Sessions it has accepted already go to it.
+func (g *Gateway) adoptListener(l *Listener) (*Listener, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.failed != nil {
-		return g.failed
+		return nil, g.failed
+	}
+	if known := g.listeners[l.id]; known != nil {
+		return known, nil
 	}
 	g.listeners[l.id] = l
 	for _, id := range append([]string(nil), g.strays.order...) {
@@ -146,7 +141,7 @@ func (g *Gateway) adoptListener(l *Listener) error {
 			session.socket.handle(envelope)
 		}
 	}
-	return nil
+	return l, nil
 }
 
 // offer makes a session of a connection that announces itself. The gateway's lock is held.

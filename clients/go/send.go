@@ -156,17 +156,13 @@ func (s *Session) piece() int {
 // send hands one send over and waits for its answer. There is one at a time, so that their order and the offset each begins at are certain.
 func (s *Session) send(ctx context.Context, stop <-chan struct{}, items []Item, o *sendOptions) (Sent, error) {
 	request, size := s.request(items, o)
-	over := s.socket.done
-	if !s.socket.toldEnd {
-		over = nil
-	}
 	select {
 	case s.sending <- struct{}{}:
 	case <-stop:
 		return Sent{}, errStopped
 	}
 	select {
-	case <-over:
+	case <-s.socket.done:
 		<-s.sending
 		return Sent{}, s.socket.endError("send")
 	default:

@@ -93,7 +93,7 @@ func (s *Session) Done() <-chan struct{} { return s.socket.done }
 func (s *Session) Closed(ctx context.Context) (End, error) { return s.socket.closedWith(ctx) }
 
 // Close gives the session up: it asks for an orderly close without waiting for it, and lets go of what has not been read. Later calls are
-// ErrClosed.
+// ErrClosed. A session that another client has opened is only let go; Disconnect and Abort close that too.
 func (s *Session) Close() error {
 	if !s.socket.discard() {
 		return ErrClosed
@@ -152,6 +152,9 @@ func (g *Gateway) Session(ctx context.Context, id string) (*Session, error) {
 	}
 	s := newSession(g, id, false, &socketOptions{mode: found.GetMode()})
 	s.listener = found.GetListenerId()
+	s.socket.lent = found.GetLifecycleSubscriber() != g.subscriber
+	// It may have been read for long.
+	s.socket.touched = true
 	s.socket.remote = tcpAddr(found.GetRemoteHost(), found.GetRemotePort())
 	s.socket.local = tcpAddr(found.GetLocalHost(), found.GetLocalPort())
 	if err := g.adopt(&s.socket); err != nil {

@@ -176,6 +176,37 @@ func TestTwoClientsWriteToOneSessionAndNothingIsLost(t *testing.T) {
 	}
 }
 
+func TestALentSessionIsOnlyLetGo(t *testing.T) {
+	gateway, process := dial(t, nil)
+	other := attach(t, process.Address)
+	host, port := echo(t)
+	mine := ok(gateway.Connect(within(t), host, port, socketgateway.LineMode()))(t)
+	for range 2 {
+		theirs := ok(other.Session(within(t), mine.ID()))(t)
+		must(t, theirs.SendLine(within(t), "hello", socketgateway.ClaimData()))
+		if line := ok(theirs.NextLine(within(t)))(t); line != "hello" {
+			t.Errorf("%q", line)
+		}
+		must(t, theirs.Close())
+		if err := theirs.SendLine(within(t), "more"); !errors.Is(err, socketgateway.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+	}
+	must(t, mine.SendLine(within(t), "still here", socketgateway.ClaimData()))
+	if line := ok(mine.NextLine(within(t)))(t); line != "still here" {
+		t.Errorf("%q", line)
+	}
+}
+
+func TestARepeatedListenGivesTheSameListener(t *testing.T) {
+	gateway, _ := dial(t, nil)
+	first := ok(gateway.Listen(within(t), "127.0.0.1", 0, socketgateway.RequestID("door")))(t)
+	second := ok(gateway.Listen(within(t), "127.0.0.1", 0, socketgateway.RequestID("door")))(t)
+	if first != second {
+		t.Errorf("%s and %s", first.ID(), second.ID())
+	}
+}
+
 func TestASendLargerThanTheCreditGoesInOnePiece(t *testing.T) {
 	gateway, _ := dial(t, []string{"limits.attach_send_credit_bytes=65536"})
 	host, port := echo(t)

@@ -31,8 +31,8 @@ type socket struct {
 	generation uint64
 	// Opened by this Gateway, which closes it with itself.
 	owned bool
-	// Not in a borrowed one: its lifecycle events go to its opener.
-	toldEnd bool
+	// Another opened it and is told its end; it is only let go here.
+	lent bool
 	// What it is the lower half of.
 	session *Session
 	ready   chan struct{}
@@ -47,6 +47,8 @@ type socket struct {
 	unaccepted uint64
 	local      net.Addr
 	remote     net.Addr
+	// Something was taken, or went to an exchange.
+	touched    bool
 	halfClosed bool
 	closed     bool
 	ended      bool
@@ -61,7 +63,6 @@ func newSocket(gateway *Gateway, id string, owned bool) socket {
 		id:         id,
 		generation: gateway.generation.Load(),
 		owned:      owned,
-		toldEnd:    true,
 		ready:      make(chan struct{}, 1),
 		done:       make(chan struct{}),
 		events:     newEventQueue(),
@@ -162,6 +163,7 @@ func (s *socket) take(stop <-chan struct{}, hold bool) (received, error) {
 			item := s.waiting[0]
 			s.waiting[0] = received{}
 			s.waiting = s.waiting[1:]
+			s.touched = true
 			if hold {
 				s.inHand = item.sequence
 			}
@@ -343,8 +345,12 @@ func (s *socket) disconnect(ctx context.Context, abort bool) error {
 	}
 }
 
-// hangUp asks the gateway to close it, without waiting for the answer.
+// hangUp asks the gateway to close it, without waiting for the answer. What is lent is only let go.
 func (s *socket) hangUp() {
+	if s.lent {
+		s.gateway.release(s)
+		return
+	}
 	select {
 	case <-s.done:
 		return

@@ -128,6 +128,11 @@ func limitReached(s *scenario) {
 	s.must(l.Close())
 }
 
+func policyDenied(s *scenario) {
+	_, err := s.dial(s.own("policy.profile=internet").Address).Connect(s.ctx, s.far.host, s.far.port("echo"))
+	s.fails(err, sg.ErrPolicyDenied, codes.PermissionDenied, "rule")
+}
+
 func writeOffsetMismatch(s *scenario) {
 	session := s.connect(s.open(), "sink")
 	err := session.Send(s.ctx, []byte("x"), sg.ExpectOffset(7))

@@ -70,6 +70,7 @@ var scenarios = []named{
 	{"E16-transport-error", transportError},
 	{"E17-frame-too-long", frameTooLong},
 	{"E18-limit-reached", limitReached},
+	{"E19-policy-denied", policyDenied},
 	{"E20-write-offset-mismatch", writeOffsetMismatch},
 	{"E21-request-invalid", requestInvalid},
 	{"E22-instance-changed", instanceChanged},
@@ -78,4 +79,9 @@ var scenarios = []named{
 	{"E25-shutting-down", shuttingDown},
 	{"E26-session-ended", sessionEnded},
 	{"E30-unreachable", unreachable},
+	{"S01-token", token},
+	{"S02-wrong-token", wrongToken},
+	{"S03-namespaces", namespaces},
+	{"S04-tls", overTLS},
+	{"S05-client-certificate", clientCertificate},
 }

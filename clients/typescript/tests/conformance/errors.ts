@@ -132,6 +132,13 @@ scenario("E18-limit-reached", async (scene) => {
   assert.equal(error.metadata.value, "1");
 });
 
+scenario("E19-policy-denied", async (scene) => {
+  const own = await scene.gateway("policy.profile=internet");
+  const gateway = await scene.open({}, own.address);
+  const connecting = gateway.connect(scene.far.host, scene.far.port("echo"));
+  await fails(connecting, "POLICY_DENIED", "permission_denied", ["rule"]);
+});
+
 scenario("E20-write-offset-mismatch", async (scene) => {
   const { session } = await connected(scene, "sink");
   const sending = session.send("x", { expectedWriteOffset: 7n });

@@ -9,6 +9,7 @@ import "./pressure.js";
 import "./datagrams.js";
 import "./views.js";
 import "./errors.js";
+import "./who_calls.js";
 import { run } from "./suite.js";
 
 const far = await FarEnd.start();

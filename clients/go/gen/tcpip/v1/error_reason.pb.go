@@ -69,7 +69,9 @@ const (
 	ErrorReason_ERROR_REASON_FRAME_TOO_LONG ErrorReason = 17
 	// RESOURCE_EXHAUSTED. A configured limit was reached. Metadata: limit (the setting's name), value.
 	ErrorReason_ERROR_REASON_LIMIT_REACHED ErrorReason = 18
-	// PERMISSION_DENIED. The dial or bind policy says no. Metadata: rule.
+	// PERMISSION_DENIED. The policy says no to a dial, a datagram, a bind or a group. Metadata: rule (its name in the configuration,
+	// or of a profile), direction (dial, bind, join), protocol (tcp, udp), host and port as they were asked for. Where a name leads is
+	// not told.
 	ErrorReason_ERROR_REASON_POLICY_DENIED ErrorReason = 19
 	// FAILED_PRECONDITION. The send's expected_write_offset is not the session's. Nothing was written. Metadata: writeOffset.
 	ErrorReason_ERROR_REASON_WRITE_OFFSET_MISMATCH ErrorReason = 20
@@ -90,6 +92,11 @@ const (
 	ErrorReason_ERROR_REASON_SESSION_ENDED ErrorReason = 26
 	// INTERNAL. A broken invariant of the gateway; please report it.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 27
+	// UNAUTHENTICATED. The call has no credentials that this gateway accepts: none, or a token or certificate that is unknown, expired
+	// or not meant for it. The answer does not say which. Also the end of a stream whose token has expired.
+	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 28
+	// PERMISSION_DENIED. The caller's role does not allow this call, or not in this namespace. Metadata: role.
+	ErrorReason_ERROR_REASON_ROLE_DENIED ErrorReason = 29
 )
 
 // Enum value maps for ErrorReason.
@@ -123,6 +130,8 @@ var (
 		25: "ERROR_REASON_SHUTTING_DOWN",
 		26: "ERROR_REASON_SESSION_ENDED",
 		27: "ERROR_REASON_INTERNAL",
+		28: "ERROR_REASON_UNAUTHENTICATED",
+		29: "ERROR_REASON_ROLE_DENIED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":           0,
@@ -153,6 +162,8 @@ var (
 		"ERROR_REASON_SHUTTING_DOWN":         25,
 		"ERROR_REASON_SESSION_ENDED":         26,
 		"ERROR_REASON_INTERNAL":              27,
+		"ERROR_REASON_UNAUTHENTICATED":       28,
+		"ERROR_REASON_ROLE_DENIED":           29,
 	}
 )
 
@@ -187,7 +198,7 @@ var File_tcpip_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_tcpip_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1btcpip/v1/error_reason.proto\x12\btcpip.v1*\xb4\a\n" +
+	"\x1btcpip/v1/error_reason.proto\x12\btcpip.v1*\xf4\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_CONNECT_INVALID\x10\x01\x12$\n" +
@@ -217,7 +228,9 @@ const file_tcpip_v1_error_reason_proto_rawDesc = "" +
 	"\x1bERROR_REASON_STREAM_STALLED\x10\x18\x12\x1e\n" +
 	"\x1aERROR_REASON_SHUTTING_DOWN\x10\x19\x12\x1e\n" +
 	"\x1aERROR_REASON_SESSION_ENDED\x10\x1a\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10\x1bBF\n" +
+	"\x15ERROR_REASON_INTERNAL\x10\x1b\x12 \n" +
+	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x1c\x12\x1c\n" +
+	"\x18ERROR_REASON_ROLE_DENIED\x10\x1dBF\n" +
 	"\x1adev.socketgateway.tcpip.v1P\x01Z&socketgateway.dev/gen/tcpip/v1;tcpipv1b\x06proto3"
 
 var (

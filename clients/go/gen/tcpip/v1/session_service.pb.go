@@ -212,6 +212,116 @@ func (ChangeKind) EnumDescriptor() ([]byte, []int) {
 	return file_tcpip_v1_session_service_proto_rawDescGZIP(), []int{2}
 }
 
+// TapFormat says how tapped bytes are shown.
+type TapFormat int32
+
+const (
+	// As TAP_FORMAT_HEX_AND_TEXT.
+	TapFormat_TAP_FORMAT_UNSPECIFIED TapFormat = 0
+	// As hex and as text, for people.
+	TapFormat_TAP_FORMAT_HEX_AND_TEXT TapFormat = 1
+	// As text only.
+	TapFormat_TAP_FORMAT_TEXT TapFormat = 2
+	// As the bytes they are, for programs.
+	TapFormat_TAP_FORMAT_BYTES TapFormat = 3
+)
+
+// Enum value maps for TapFormat.
+var (
+	TapFormat_name = map[int32]string{
+		0: "TAP_FORMAT_UNSPECIFIED",
+		1: "TAP_FORMAT_HEX_AND_TEXT",
+		2: "TAP_FORMAT_TEXT",
+		3: "TAP_FORMAT_BYTES",
+	}
+	TapFormat_value = map[string]int32{
+		"TAP_FORMAT_UNSPECIFIED":  0,
+		"TAP_FORMAT_HEX_AND_TEXT": 1,
+		"TAP_FORMAT_TEXT":         2,
+		"TAP_FORMAT_BYTES":        3,
+	}
+)
+
+func (x TapFormat) Enum() *TapFormat {
+	p := new(TapFormat)
+	*p = x
+	return p
+}
+
+func (x TapFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TapFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_tcpip_v1_session_service_proto_enumTypes[3].Descriptor()
+}
+
+func (TapFormat) Type() protoreflect.EnumType {
+	return &file_tcpip_v1_session_service_proto_enumTypes[3]
+}
+
+func (x TapFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TapFormat.Descriptor instead.
+func (TapFormat) EnumDescriptor() ([]byte, []int) {
+	return file_tcpip_v1_session_service_proto_rawDescGZIP(), []int{3}
+}
+
+// TapDirection says which way bytes went.
+type TapDirection int32
+
+const (
+	// Never sent.
+	TapDirection_TAP_DIRECTION_UNSPECIFIED TapDirection = 0
+	// From the peer to the gateway.
+	TapDirection_TAP_DIRECTION_RECEIVED TapDirection = 1
+	// From the gateway to the peer.
+	TapDirection_TAP_DIRECTION_SENT TapDirection = 2
+)
+
+// Enum value maps for TapDirection.
+var (
+	TapDirection_name = map[int32]string{
+		0: "TAP_DIRECTION_UNSPECIFIED",
+		1: "TAP_DIRECTION_RECEIVED",
+		2: "TAP_DIRECTION_SENT",
+	}
+	TapDirection_value = map[string]int32{
+		"TAP_DIRECTION_UNSPECIFIED": 0,
+		"TAP_DIRECTION_RECEIVED":    1,
+		"TAP_DIRECTION_SENT":        2,
+	}
+)
+
+func (x TapDirection) Enum() *TapDirection {
+	p := new(TapDirection)
+	*p = x
+	return p
+}
+
+func (x TapDirection) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TapDirection) Descriptor() protoreflect.EnumDescriptor {
+	return file_tcpip_v1_session_service_proto_enumTypes[4].Descriptor()
+}
+
+func (TapDirection) Type() protoreflect.EnumType {
+	return &file_tcpip_v1_session_service_proto_enumTypes[4]
+}
+
+func (x TapDirection) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TapDirection.Descriptor instead.
+func (TapDirection) EnumDescriptor() ([]byte, []int) {
+	return file_tcpip_v1_session_service_proto_rawDescGZIP(), []int{4}
+}
+
 // Session is one live socket.
 type Session struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -269,8 +379,13 @@ type Session struct {
 	DatagramsDropped uint64 `protobuf:"varint,26,opt,name=datagrams_dropped,json=datagramsDropped,proto3" json:"datagrams_dropped,omitempty"`
 	// UDP: the multicast groups joined.
 	MulticastGroups []string `protobuf:"bytes,27,rep,name=multicast_groups,json=multicastGroups,proto3" json:"multicast_groups,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The namespace it belongs to; empty on a gateway without identity.
+	Namespace string `protobuf:"bytes,28,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The identity that opened it, or its listener; "configuration" where the configuration file did, "local" on a gateway without
+	// identity.
+	Owner         string `protobuf:"bytes,29,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
@@ -492,6 +607,20 @@ func (x *Session) GetMulticastGroups() []string {
 	return nil
 }
 
+func (x *Session) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Session) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 // Listener is one TCP server socket.
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -510,7 +639,11 @@ type Listener struct {
 	// How many connections it has accepted.
 	Accepted uint64 `protobuf:"varint,7,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	// How many of them live.
-	Sessions      uint32 `protobuf:"varint,8,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Sessions uint32 `protobuf:"varint,8,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	// The namespace it belongs to; empty on a gateway without identity.
+	Namespace string `protobuf:"bytes,9,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The identity that opened it.
+	Owner         string `protobuf:"bytes,10,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -601,6 +734,20 @@ func (x *Listener) GetSessions() uint32 {
 	return 0
 }
 
+func (x *Listener) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Listener) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 // Subscriber is one named receiver.
 type Subscriber struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -621,7 +768,11 @@ type Subscriber struct {
 	// Datagrams and surplus error reports dropped so far.
 	Dropped uint64 `protobuf:"varint,8,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	// Whether its streams acknowledge.
-	Acknowledged  bool `protobuf:"varint,9,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
+	Acknowledged bool `protobuf:"varint,9,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
+	// The namespace it belongs to; empty on a gateway without identity.
+	Namespace string `protobuf:"bytes,10,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The identity that first named it. All of its namespace may use it.
+	Owner         string `protobuf:"bytes,11,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -719,6 +870,20 @@ func (x *Subscriber) GetAcknowledged() bool {
 	return false
 }
 
+func (x *Subscriber) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Subscriber) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 // ListSessionsRequest selects sessions.
 type ListSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -733,7 +898,10 @@ type ListSessionsRequest struct {
 	// Only this state.
 	State SessionState `protobuf:"varint,5,opt,name=state,proto3,enum=tcpip.v1.SessionState" json:"state,omitempty"`
 	// Only sessions this listener accepted. Empty: all.
-	ListenerId    string `protobuf:"bytes,6,opt,name=listener_id,json=listenerId,proto3" json:"listener_id,omitempty"`
+	ListenerId string `protobuf:"bytes,6,opt,name=listener_id,json=listenerId,proto3" json:"listener_id,omitempty"`
+	// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+	// observers of all.
+	Namespace     string `protobuf:"bytes,7,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -810,6 +978,13 @@ func (x *ListSessionsRequest) GetListenerId() string {
 	return ""
 }
 
+func (x *ListSessionsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
 // ListSessionsResponse is one page.
 type ListSessionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -878,7 +1053,9 @@ func (x *ListSessionsResponse) GetTotalSize() uint32 {
 type GetSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session. Required.
-	SessionId     string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Its namespace. Empty: the caller's own. Only operators, and observers of all namespaces, may name another's.
+	Namespace     string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -916,6 +1093,13 @@ func (*GetSessionRequest) Descriptor() ([]byte, []int) {
 func (x *GetSessionRequest) GetSessionId() string {
 	if x != nil {
 		return x.SessionId
+	}
+	return ""
+}
+
+func (x *GetSessionRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
 	}
 	return ""
 }
@@ -972,7 +1156,10 @@ type ListListenersRequest struct {
 	// At most this many, 1 to 1000. 0: 100.
 	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+	// observers of all.
+	Namespace     string `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1017,6 +1204,13 @@ func (x *ListListenersRequest) GetPageSize() uint32 {
 func (x *ListListenersRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListListenersRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
 	}
 	return ""
 }
@@ -1082,7 +1276,10 @@ type ListSubscribersRequest struct {
 	// At most this many, 1 to 1000. 0: 100.
 	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+	// observers of all.
+	Namespace     string `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1127,6 +1324,13 @@ func (x *ListSubscribersRequest) GetPageSize() uint32 {
 func (x *ListSubscribersRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListSubscribersRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
 	}
 	return ""
 }
@@ -1191,8 +1395,11 @@ type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Send a heartbeat (a message without change) when nothing changed for this long. Absent or 0: none. At least 1 s.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,1,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Only what is in this namespace. Empty: all that the caller sees, which is its own namespace, or every one for operators and for
+	// observers of all.
+	Namespace     string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
@@ -1232,12 +1439,19 @@ func (x *WatchRequest) GetHeartbeatInterval() *durationpb.Duration {
 	return nil
 }
 
+func (x *WatchRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
 // WatchResponse is one change.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened.
 	Kind ChangeKind `protobuf:"varint,1,opt,name=kind,proto3,enum=tcpip.v1.ChangeKind" json:"kind,omitempty"`
-	// To what. After REMOVED only its id or name is certain.
+	// To what. After REMOVED only its namespace and its id or name are certain.
 	//
 	// Types that are valid to be assigned to Subject:
 	//
@@ -1474,11 +1688,359 @@ func (x *ClaimDataResponse) GetPreviousSubscriber() string {
 	return ""
 }
 
+// TapRequest says what to look at.
+type TapRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session. Required.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// The namespace it is in. Empty: the caller's own.
+	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// How bytes are shown.
+	Format TapFormat `protobuf:"varint,3,opt,name=format,proto3,enum=tcpip.v1.TapFormat" json:"format,omitempty"`
+	// The longest record in bytes, 16 to 65536; longer pieces become several records. 0: 4096.
+	MaxRecordBytes uint32 `protobuf:"varint,4,opt,name=max_record_bytes,json=maxRecordBytes,proto3" json:"max_record_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *TapRequest) Reset() {
+	*x = TapRequest{}
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TapRequest) ProtoMessage() {}
+
+func (x *TapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TapRequest.ProtoReflect.Descriptor instead.
+func (*TapRequest) Descriptor() ([]byte, []int) {
+	return file_tcpip_v1_session_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *TapRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *TapRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *TapRequest) GetFormat() TapFormat {
+	if x != nil {
+		return x.Format
+	}
+	return TapFormat_TAP_FORMAT_UNSPECIFIED
+}
+
+func (x *TapRequest) GetMaxRecordBytes() uint32 {
+	if x != nil {
+		return x.MaxRecordBytes
+	}
+	return 0
+}
+
+// TapRecord is a piece of what went by.
+type TapRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which way.
+	Direction TapDirection `protobuf:"varint,1,opt,name=direction,proto3,enum=tcpip.v1.TapDirection" json:"direction,omitempty"`
+	// How many bytes had gone this way before. For UDP those of all datagrams.
+	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// When the gateway read it, or the operating system took it. Between the two directions it is the offsets that are exact, not
+	// the order of records.
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// How many bytes.
+	Size uint32 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	// The bytes, where the format asks for them.
+	Bytes []byte `protobuf:"bytes,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// The bytes in hex, "48 65 6c 6c 6f".
+	Hex string `protobuf:"bytes,6,opt,name=hex,proto3" json:"hex,omitempty"`
+	// The bytes as text: UTF-8 as it is, anything else and what could order a terminal about as \r, \n, \t or \xNN, a backslash as \\.
+	Text string `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	// UDP: where the datagram came from or went to.
+	PeerHost string `protobuf:"bytes,8,opt,name=peer_host,json=peerHost,proto3" json:"peer_host,omitempty"`
+	// UDP: the port.
+	PeerPort uint32 `protobuf:"varint,9,opt,name=peer_port,json=peerPort,proto3" json:"peer_port,omitempty"`
+	// Records lost just before this one, because they were not read in time.
+	LostRecords uint64 `protobuf:"varint,10,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
+	// Their bytes.
+	LostBytes     uint64 `protobuf:"varint,11,opt,name=lost_bytes,json=lostBytes,proto3" json:"lost_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TapRecord) Reset() {
+	*x = TapRecord{}
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TapRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TapRecord) ProtoMessage() {}
+
+func (x *TapRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TapRecord.ProtoReflect.Descriptor instead.
+func (*TapRecord) Descriptor() ([]byte, []int) {
+	return file_tcpip_v1_session_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *TapRecord) GetDirection() TapDirection {
+	if x != nil {
+		return x.Direction
+	}
+	return TapDirection_TAP_DIRECTION_UNSPECIFIED
+}
+
+func (x *TapRecord) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *TapRecord) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *TapRecord) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *TapRecord) GetBytes() []byte {
+	if x != nil {
+		return x.Bytes
+	}
+	return nil
+}
+
+func (x *TapRecord) GetHex() string {
+	if x != nil {
+		return x.Hex
+	}
+	return ""
+}
+
+func (x *TapRecord) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TapRecord) GetPeerHost() string {
+	if x != nil {
+		return x.PeerHost
+	}
+	return ""
+}
+
+func (x *TapRecord) GetPeerPort() uint32 {
+	if x != nil {
+		return x.PeerPort
+	}
+	return 0
+}
+
+func (x *TapRecord) GetLostRecords() uint64 {
+	if x != nil {
+		return x.LostRecords
+	}
+	return 0
+}
+
+func (x *TapRecord) GetLostBytes() uint64 {
+	if x != nil {
+		return x.LostBytes
+	}
+	return 0
+}
+
+// TapEnd is the last message: the session has ended.
+type TapEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why it ended.
+	Reason CloseReason `protobuf:"varint,1,opt,name=reason,proto3,enum=tcpip.v1.CloseReason" json:"reason,omitempty"`
+	// Records lost since the last one.
+	LostRecords uint64 `protobuf:"varint,2,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
+	// Their bytes.
+	LostBytes     uint64 `protobuf:"varint,3,opt,name=lost_bytes,json=lostBytes,proto3" json:"lost_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TapEnd) Reset() {
+	*x = TapEnd{}
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TapEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TapEnd) ProtoMessage() {}
+
+func (x *TapEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TapEnd.ProtoReflect.Descriptor instead.
+func (*TapEnd) Descriptor() ([]byte, []int) {
+	return file_tcpip_v1_session_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *TapEnd) GetReason() CloseReason {
+	if x != nil {
+		return x.Reason
+	}
+	return CloseReason_CLOSE_REASON_UNSPECIFIED
+}
+
+func (x *TapEnd) GetLostRecords() uint64 {
+	if x != nil {
+		return x.LostRecords
+	}
+	return 0
+}
+
+func (x *TapEnd) GetLostBytes() uint64 {
+	if x != nil {
+		return x.LostBytes
+	}
+	return 0
+}
+
+// TapResponse is one message of the stream: any of its fields may be set.
+type TapResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the first message only: the session. What it moves from here on is shown.
+	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// What went by, oldest first.
+	Records []*TapRecord `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
+	// In the last message only.
+	End *TapEnd `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
+	// Nothing; ignore it. Short messages are filled up with it while many of them may lie unread, because some HTTP/2 stacks cut off a
+	// connection for that.
+	Padding       []byte `protobuf:"bytes,15,opt,name=padding,proto3" json:"padding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TapResponse) Reset() {
+	*x = TapResponse{}
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TapResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TapResponse) ProtoMessage() {}
+
+func (x *TapResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tcpip_v1_session_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TapResponse.ProtoReflect.Descriptor instead.
+func (*TapResponse) Descriptor() ([]byte, []int) {
+	return file_tcpip_v1_session_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TapResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *TapResponse) GetRecords() []*TapRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *TapResponse) GetEnd() *TapEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *TapResponse) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
 var File_tcpip_v1_session_service_proto protoreflect.FileDescriptor
 
 const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1etcpip/v1/session_service.proto\x12\btcpip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tcpip/v1/socket_gateway_service.proto\"\xf8\b\n" +
+	"\x1etcpip/v1/session_service.proto\x12\btcpip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17tcpip/v1/envelope.proto\x1a%tcpip/v1/socket_gateway_service.proto\"\xac\t\n" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12)\n" +
@@ -1515,7 +2077,9 @@ const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\x12datagrams_received\x18\x18 \x01(\x04R\x11datagramsReceived\x12%\n" +
 	"\x0edatagrams_sent\x18\x19 \x01(\x04R\rdatagramsSent\x12+\n" +
 	"\x11datagrams_dropped\x18\x1a \x01(\x04R\x10datagramsDropped\x12)\n" +
-	"\x10multicast_groups\x18\x1b \x03(\tR\x0fmulticastGroups\"\xa7\x02\n" +
+	"\x10multicast_groups\x18\x1b \x03(\tR\x0fmulticastGroups\x12\x1c\n" +
+	"\tnamespace\x18\x1c \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05owner\x18\x1d \x01(\tR\x05owner\"\xdb\x02\n" +
 	"\bListener\x12\x1f\n" +
 	"\vlistener_id\x18\x01 \x01(\tR\n" +
 	"listenerId\x12\x1d\n" +
@@ -1529,7 +2093,10 @@ const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\x04mode\x18\x05 \x01(\x0e2\x11.tcpip.v1.TcpModeR\x04mode\x12=\n" +
 	"\fcreated_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vcreatedTime\x12\x1a\n" +
 	"\baccepted\x18\a \x01(\x04R\baccepted\x12\x1a\n" +
-	"\bsessions\x18\b \x01(\rR\bsessions\"\xae\x02\n" +
+	"\bsessions\x18\b \x01(\rR\bsessions\x12\x1c\n" +
+	"\tnamespace\x18\t \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05owner\x18\n" +
+	" \x01(\tR\x05owner\"\xe2\x02\n" +
 	"\n" +
 	"Subscriber\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -1540,7 +2107,10 @@ const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\x11backlog_envelopes\x18\x06 \x01(\x04R\x10backlogEnvelopes\x12'\n" +
 	"\x0fpaused_sessions\x18\a \x01(\rR\x0epausedSessions\x12\x18\n" +
 	"\adropped\x18\b \x01(\x04R\adropped\x12\"\n" +
-	"\facknowledged\x18\t \x01(\bR\facknowledged\"\xeb\x01\n" +
+	"\facknowledged\x18\t \x01(\bR\facknowledged\x12\x1c\n" +
+	"\tnamespace\x18\n" +
+	" \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05owner\x18\v \x01(\tR\x05owner\"\x89\x02\n" +
 	"\x13ListSessionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1551,33 +2121,38 @@ const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\x04kind\x18\x04 \x01(\x0e2\x15.tcpip.v1.SessionKindR\x04kind\x12,\n" +
 	"\x05state\x18\x05 \x01(\x0e2\x16.tcpip.v1.SessionStateR\x05state\x12\x1f\n" +
 	"\vlistener_id\x18\x06 \x01(\tR\n" +
-	"listenerId\"\x8c\x01\n" +
+	"listenerId\x12\x1c\n" +
+	"\tnamespace\x18\a \x01(\tR\tnamespace\"\x8c\x01\n" +
 	"\x14ListSessionsResponse\x12-\n" +
 	"\bsessions\x18\x01 \x03(\v2\x11.tcpip.v1.SessionR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\rR\ttotalSize\"2\n" +
+	"total_size\x18\x03 \x01(\rR\ttotalSize\"P\n" +
 	"\x11GetSessionRequest\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"A\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\"A\n" +
 	"\x12GetSessionResponse\x12+\n" +
-	"\asession\x18\x01 \x01(\v2\x11.tcpip.v1.SessionR\asession\"R\n" +
+	"\asession\x18\x01 \x01(\v2\x11.tcpip.v1.SessionR\asession\"p\n" +
 	"\x14ListListenersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"q\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"q\n" +
 	"\x15ListListenersResponse\x120\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x12.tcpip.v1.ListenerR\tlisteners\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"T\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
 	"\x16ListSubscribersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"y\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"y\n" +
 	"\x17ListSubscribersResponse\x126\n" +
 	"\vsubscribers\x18\x01 \x03(\v2\x14.tcpip.v1.SubscriberR\vsubscribers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"X\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
 	"\fWatchRequest\x12H\n" +
-	"\x12heartbeat_interval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xf7\x01\n" +
+	"\x12heartbeat_interval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\"\xf7\x01\n" +
 	"\rWatchResponse\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.tcpip.v1.ChangeKindR\x04kind\x12-\n" +
 	"\asession\x18\x02 \x01(\v2\x11.tcpip.v1.SessionH\x00R\asession\x120\n" +
@@ -1597,7 +2172,38 @@ const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\t_wait_for\"o\n" +
 	"\x11ClaimDataResponse\x12)\n" +
 	"\x10claim_generation\x18\x01 \x01(\x04R\x0fclaimGeneration\x12/\n" +
-	"\x13previous_subscriber\x18\x02 \x01(\tR\x12previousSubscriber*~\n" +
+	"\x13previous_subscriber\x18\x02 \x01(\tR\x12previousSubscriber\"\xa0\x01\n" +
+	"\n" +
+	"TapRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12+\n" +
+	"\x06format\x18\x03 \x01(\x0e2\x13.tcpip.v1.TapFormatR\x06format\x12(\n" +
+	"\x10max_record_bytes\x18\x04 \x01(\rR\x0emaxRecordBytes\"\xd5\x02\n" +
+	"\tTapRecord\x124\n" +
+	"\tdirection\x18\x01 \x01(\x0e2\x16.tcpip.v1.TapDirectionR\tdirection\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\rR\x04size\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\fR\x05bytes\x12\x10\n" +
+	"\x03hex\x18\x06 \x01(\tR\x03hex\x12\x12\n" +
+	"\x04text\x18\a \x01(\tR\x04text\x12\x1b\n" +
+	"\tpeer_host\x18\b \x01(\tR\bpeerHost\x12\x1b\n" +
+	"\tpeer_port\x18\t \x01(\rR\bpeerPort\x12!\n" +
+	"\flost_records\x18\n" +
+	" \x01(\x04R\vlostRecords\x12\x1d\n" +
+	"\n" +
+	"lost_bytes\x18\v \x01(\x04R\tlostBytes\"y\n" +
+	"\x06TapEnd\x12-\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x15.tcpip.v1.CloseReasonR\x06reason\x12!\n" +
+	"\flost_records\x18\x02 \x01(\x04R\vlostRecords\x12\x1d\n" +
+	"\n" +
+	"lost_bytes\x18\x03 \x01(\x04R\tlostBytes\"\xa7\x01\n" +
+	"\vTapResponse\x12+\n" +
+	"\asession\x18\x01 \x01(\v2\x11.tcpip.v1.SessionR\asession\x12-\n" +
+	"\arecords\x18\x02 \x03(\v2\x13.tcpip.v1.TapRecordR\arecords\x12\"\n" +
+	"\x03end\x18\x03 \x01(\v2\x10.tcpip.v1.TapEndR\x03end\x12\x18\n" +
+	"\apadding\x18\x0f \x01(\fR\apadding*~\n" +
 	"\vSessionKind\x12\x1c\n" +
 	"\x18SESSION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19SESSION_KIND_TCP_OUTBOUND\x10\x01\x12\x1c\n" +
@@ -1617,7 +2223,16 @@ const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\x11CHANGE_KIND_ADDED\x10\x02\x12\x17\n" +
 	"\x13CHANGE_KIND_CHANGED\x10\x03\x12\x17\n" +
 	"\x13CHANGE_KIND_REMOVED\x10\x04\x12\x1c\n" +
-	"\x18CHANGE_KIND_SNAPSHOT_END\x10\x052\xd4\x03\n" +
+	"\x18CHANGE_KIND_SNAPSHOT_END\x10\x05*o\n" +
+	"\tTapFormat\x12\x1a\n" +
+	"\x16TAP_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17TAP_FORMAT_HEX_AND_TEXT\x10\x01\x12\x13\n" +
+	"\x0fTAP_FORMAT_TEXT\x10\x02\x12\x14\n" +
+	"\x10TAP_FORMAT_BYTES\x10\x03*a\n" +
+	"\fTapDirection\x12\x1d\n" +
+	"\x19TAP_DIRECTION_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16TAP_DIRECTION_RECEIVED\x10\x01\x12\x16\n" +
+	"\x12TAP_DIRECTION_SENT\x10\x022\x8a\x04\n" +
 	"\x0eSessionService\x12M\n" +
 	"\fListSessions\x12\x1d.tcpip.v1.ListSessionsRequest\x1a\x1e.tcpip.v1.ListSessionsResponse\x12G\n" +
 	"\n" +
@@ -1625,7 +2240,8 @@ const file_tcpip_v1_session_service_proto_rawDesc = "" +
 	"\rListListeners\x12\x1e.tcpip.v1.ListListenersRequest\x1a\x1f.tcpip.v1.ListListenersResponse\x12V\n" +
 	"\x0fListSubscribers\x12 .tcpip.v1.ListSubscribersRequest\x1a!.tcpip.v1.ListSubscribersResponse\x12:\n" +
 	"\x05Watch\x12\x16.tcpip.v1.WatchRequest\x1a\x17.tcpip.v1.WatchResponse0\x01\x12D\n" +
-	"\tClaimData\x12\x1a.tcpip.v1.ClaimDataRequest\x1a\x1b.tcpip.v1.ClaimDataResponseBF\n" +
+	"\tClaimData\x12\x1a.tcpip.v1.ClaimDataRequest\x1a\x1b.tcpip.v1.ClaimDataResponse\x124\n" +
+	"\x03Tap\x12\x14.tcpip.v1.TapRequest\x1a\x15.tcpip.v1.TapResponse0\x01BF\n" +
 	"\x1adev.socketgateway.tcpip.v1P\x01Z&socketgateway.dev/gen/tcpip/v1;tcpipv1b\x06proto3"
 
 var (
@@ -1640,69 +2256,85 @@ func file_tcpip_v1_session_service_proto_rawDescGZIP() []byte {
 	return file_tcpip_v1_session_service_proto_rawDescData
 }
 
-var file_tcpip_v1_session_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tcpip_v1_session_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tcpip_v1_session_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tcpip_v1_session_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_tcpip_v1_session_service_proto_goTypes = []any{
 	(SessionKind)(0),                // 0: tcpip.v1.SessionKind
 	(SessionState)(0),               // 1: tcpip.v1.SessionState
 	(ChangeKind)(0),                 // 2: tcpip.v1.ChangeKind
-	(*Session)(nil),                 // 3: tcpip.v1.Session
-	(*Listener)(nil),                // 4: tcpip.v1.Listener
-	(*Subscriber)(nil),              // 5: tcpip.v1.Subscriber
-	(*ListSessionsRequest)(nil),     // 6: tcpip.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),    // 7: tcpip.v1.ListSessionsResponse
-	(*GetSessionRequest)(nil),       // 8: tcpip.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),      // 9: tcpip.v1.GetSessionResponse
-	(*ListListenersRequest)(nil),    // 10: tcpip.v1.ListListenersRequest
-	(*ListListenersResponse)(nil),   // 11: tcpip.v1.ListListenersResponse
-	(*ListSubscribersRequest)(nil),  // 12: tcpip.v1.ListSubscribersRequest
-	(*ListSubscribersResponse)(nil), // 13: tcpip.v1.ListSubscribersResponse
-	(*WatchRequest)(nil),            // 14: tcpip.v1.WatchRequest
-	(*WatchResponse)(nil),           // 15: tcpip.v1.WatchResponse
-	(*ClaimDataRequest)(nil),        // 16: tcpip.v1.ClaimDataRequest
-	(*ClaimDataResponse)(nil),       // 17: tcpip.v1.ClaimDataResponse
-	(TcpMode)(0),                    // 18: tcpip.v1.TcpMode
-	(*durationpb.Duration)(nil),     // 19: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
+	(TapFormat)(0),                  // 3: tcpip.v1.TapFormat
+	(TapDirection)(0),               // 4: tcpip.v1.TapDirection
+	(*Session)(nil),                 // 5: tcpip.v1.Session
+	(*Listener)(nil),                // 6: tcpip.v1.Listener
+	(*Subscriber)(nil),              // 7: tcpip.v1.Subscriber
+	(*ListSessionsRequest)(nil),     // 8: tcpip.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),    // 9: tcpip.v1.ListSessionsResponse
+	(*GetSessionRequest)(nil),       // 10: tcpip.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),      // 11: tcpip.v1.GetSessionResponse
+	(*ListListenersRequest)(nil),    // 12: tcpip.v1.ListListenersRequest
+	(*ListListenersResponse)(nil),   // 13: tcpip.v1.ListListenersResponse
+	(*ListSubscribersRequest)(nil),  // 14: tcpip.v1.ListSubscribersRequest
+	(*ListSubscribersResponse)(nil), // 15: tcpip.v1.ListSubscribersResponse
+	(*WatchRequest)(nil),            // 16: tcpip.v1.WatchRequest
+	(*WatchResponse)(nil),           // 17: tcpip.v1.WatchResponse
+	(*ClaimDataRequest)(nil),        // 18: tcpip.v1.ClaimDataRequest
+	(*ClaimDataResponse)(nil),       // 19: tcpip.v1.ClaimDataResponse
+	(*TapRequest)(nil),              // 20: tcpip.v1.TapRequest
+	(*TapRecord)(nil),               // 21: tcpip.v1.TapRecord
+	(*TapEnd)(nil),                  // 22: tcpip.v1.TapEnd
+	(*TapResponse)(nil),             // 23: tcpip.v1.TapResponse
+	(TcpMode)(0),                    // 24: tcpip.v1.TcpMode
+	(*durationpb.Duration)(nil),     // 25: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
+	(CloseReason)(0),                // 27: tcpip.v1.CloseReason
 }
 var file_tcpip_v1_session_service_proto_depIdxs = []int32{
 	0,  // 0: tcpip.v1.Session.kind:type_name -> tcpip.v1.SessionKind
 	1,  // 1: tcpip.v1.Session.state:type_name -> tcpip.v1.SessionState
-	18, // 2: tcpip.v1.Session.mode:type_name -> tcpip.v1.TcpMode
-	19, // 3: tcpip.v1.Session.timeout:type_name -> google.protobuf.Duration
-	19, // 4: tcpip.v1.Session.orphan_timeout:type_name -> google.protobuf.Duration
-	20, // 5: tcpip.v1.Session.created_time:type_name -> google.protobuf.Timestamp
-	20, // 6: tcpip.v1.Session.last_activity_time:type_name -> google.protobuf.Timestamp
-	18, // 7: tcpip.v1.Listener.mode:type_name -> tcpip.v1.TcpMode
-	20, // 8: tcpip.v1.Listener.created_time:type_name -> google.protobuf.Timestamp
+	24, // 2: tcpip.v1.Session.mode:type_name -> tcpip.v1.TcpMode
+	25, // 3: tcpip.v1.Session.timeout:type_name -> google.protobuf.Duration
+	25, // 4: tcpip.v1.Session.orphan_timeout:type_name -> google.protobuf.Duration
+	26, // 5: tcpip.v1.Session.created_time:type_name -> google.protobuf.Timestamp
+	26, // 6: tcpip.v1.Session.last_activity_time:type_name -> google.protobuf.Timestamp
+	24, // 7: tcpip.v1.Listener.mode:type_name -> tcpip.v1.TcpMode
+	26, // 8: tcpip.v1.Listener.created_time:type_name -> google.protobuf.Timestamp
 	0,  // 9: tcpip.v1.ListSessionsRequest.kind:type_name -> tcpip.v1.SessionKind
 	1,  // 10: tcpip.v1.ListSessionsRequest.state:type_name -> tcpip.v1.SessionState
-	3,  // 11: tcpip.v1.ListSessionsResponse.sessions:type_name -> tcpip.v1.Session
-	3,  // 12: tcpip.v1.GetSessionResponse.session:type_name -> tcpip.v1.Session
-	4,  // 13: tcpip.v1.ListListenersResponse.listeners:type_name -> tcpip.v1.Listener
-	5,  // 14: tcpip.v1.ListSubscribersResponse.subscribers:type_name -> tcpip.v1.Subscriber
-	19, // 15: tcpip.v1.WatchRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	5,  // 11: tcpip.v1.ListSessionsResponse.sessions:type_name -> tcpip.v1.Session
+	5,  // 12: tcpip.v1.GetSessionResponse.session:type_name -> tcpip.v1.Session
+	6,  // 13: tcpip.v1.ListListenersResponse.listeners:type_name -> tcpip.v1.Listener
+	7,  // 14: tcpip.v1.ListSubscribersResponse.subscribers:type_name -> tcpip.v1.Subscriber
+	25, // 15: tcpip.v1.WatchRequest.heartbeat_interval:type_name -> google.protobuf.Duration
 	2,  // 16: tcpip.v1.WatchResponse.kind:type_name -> tcpip.v1.ChangeKind
-	3,  // 17: tcpip.v1.WatchResponse.session:type_name -> tcpip.v1.Session
-	4,  // 18: tcpip.v1.WatchResponse.listener:type_name -> tcpip.v1.Listener
-	5,  // 19: tcpip.v1.WatchResponse.subscriber:type_name -> tcpip.v1.Subscriber
-	6,  // 20: tcpip.v1.SessionService.ListSessions:input_type -> tcpip.v1.ListSessionsRequest
-	8,  // 21: tcpip.v1.SessionService.GetSession:input_type -> tcpip.v1.GetSessionRequest
-	10, // 22: tcpip.v1.SessionService.ListListeners:input_type -> tcpip.v1.ListListenersRequest
-	12, // 23: tcpip.v1.SessionService.ListSubscribers:input_type -> tcpip.v1.ListSubscribersRequest
-	14, // 24: tcpip.v1.SessionService.Watch:input_type -> tcpip.v1.WatchRequest
-	16, // 25: tcpip.v1.SessionService.ClaimData:input_type -> tcpip.v1.ClaimDataRequest
-	7,  // 26: tcpip.v1.SessionService.ListSessions:output_type -> tcpip.v1.ListSessionsResponse
-	9,  // 27: tcpip.v1.SessionService.GetSession:output_type -> tcpip.v1.GetSessionResponse
-	11, // 28: tcpip.v1.SessionService.ListListeners:output_type -> tcpip.v1.ListListenersResponse
-	13, // 29: tcpip.v1.SessionService.ListSubscribers:output_type -> tcpip.v1.ListSubscribersResponse
-	15, // 30: tcpip.v1.SessionService.Watch:output_type -> tcpip.v1.WatchResponse
-	17, // 31: tcpip.v1.SessionService.ClaimData:output_type -> tcpip.v1.ClaimDataResponse
-	26, // [26:32] is the sub-list for method output_type
-	20, // [20:26] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	5,  // 17: tcpip.v1.WatchResponse.session:type_name -> tcpip.v1.Session
+	6,  // 18: tcpip.v1.WatchResponse.listener:type_name -> tcpip.v1.Listener
+	7,  // 19: tcpip.v1.WatchResponse.subscriber:type_name -> tcpip.v1.Subscriber
+	3,  // 20: tcpip.v1.TapRequest.format:type_name -> tcpip.v1.TapFormat
+	4,  // 21: tcpip.v1.TapRecord.direction:type_name -> tcpip.v1.TapDirection
+	26, // 22: tcpip.v1.TapRecord.time:type_name -> google.protobuf.Timestamp
+	27, // 23: tcpip.v1.TapEnd.reason:type_name -> tcpip.v1.CloseReason
+	5,  // 24: tcpip.v1.TapResponse.session:type_name -> tcpip.v1.Session
+	21, // 25: tcpip.v1.TapResponse.records:type_name -> tcpip.v1.TapRecord
+	22, // 26: tcpip.v1.TapResponse.end:type_name -> tcpip.v1.TapEnd
+	8,  // 27: tcpip.v1.SessionService.ListSessions:input_type -> tcpip.v1.ListSessionsRequest
+	10, // 28: tcpip.v1.SessionService.GetSession:input_type -> tcpip.v1.GetSessionRequest
+	12, // 29: tcpip.v1.SessionService.ListListeners:input_type -> tcpip.v1.ListListenersRequest
+	14, // 30: tcpip.v1.SessionService.ListSubscribers:input_type -> tcpip.v1.ListSubscribersRequest
+	16, // 31: tcpip.v1.SessionService.Watch:input_type -> tcpip.v1.WatchRequest
+	18, // 32: tcpip.v1.SessionService.ClaimData:input_type -> tcpip.v1.ClaimDataRequest
+	20, // 33: tcpip.v1.SessionService.Tap:input_type -> tcpip.v1.TapRequest
+	9,  // 34: tcpip.v1.SessionService.ListSessions:output_type -> tcpip.v1.ListSessionsResponse
+	11, // 35: tcpip.v1.SessionService.GetSession:output_type -> tcpip.v1.GetSessionResponse
+	13, // 36: tcpip.v1.SessionService.ListListeners:output_type -> tcpip.v1.ListListenersResponse
+	15, // 37: tcpip.v1.SessionService.ListSubscribers:output_type -> tcpip.v1.ListSubscribersResponse
+	17, // 38: tcpip.v1.SessionService.Watch:output_type -> tcpip.v1.WatchResponse
+	19, // 39: tcpip.v1.SessionService.ClaimData:output_type -> tcpip.v1.ClaimDataResponse
+	23, // 40: tcpip.v1.SessionService.Tap:output_type -> tcpip.v1.TapResponse
+	34, // [34:41] is the sub-list for method output_type
+	27, // [27:34] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_tcpip_v1_session_service_proto_init() }
@@ -1710,6 +2342,7 @@ func file_tcpip_v1_session_service_proto_init() {
 	if File_tcpip_v1_session_service_proto != nil {
 		return
 	}
+	file_tcpip_v1_envelope_proto_init()
 	file_tcpip_v1_socket_gateway_service_proto_init()
 	file_tcpip_v1_session_service_proto_msgTypes[12].OneofWrappers = []any{
 		(*WatchResponse_Session)(nil),
@@ -1722,8 +2355,8 @@ func file_tcpip_v1_session_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tcpip_v1_session_service_proto_rawDesc), len(file_tcpip_v1_session_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   15,
+			NumEnums:      5,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

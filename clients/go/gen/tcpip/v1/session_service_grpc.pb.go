@@ -27,6 +27,7 @@ const (
 	SessionService_ListSubscribers_FullMethodName = "/tcpip.v1.SessionService/ListSubscribers"
 	SessionService_Watch_FullMethodName           = "/tcpip.v1.SessionService/Watch"
 	SessionService_ClaimData_FullMethodName       = "/tcpip.v1.SessionService/ClaimData"
+	SessionService_Tap_FullMethodName             = "/tcpip.v1.SessionService/Tap"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -35,19 +36,22 @@ const (
 //
 // SessionService shows sessions, listeners and subscribers, and moves data claims.
 type SessionServiceClient interface {
-	// ListSessions lists live sessions, ordered by id.
+	// ListSessions lists live sessions, ordered by namespace and id.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// GetSession shows one session. Looking does not count as touching it.
 	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*GetSessionResponse, error)
-	// ListListeners lists listeners, ordered by id.
+	// ListListeners lists listeners, ordered by namespace and id.
 	ListListeners(ctx context.Context, in *ListListenersRequest, opts ...grpc.CallOption) (*ListListenersResponse, error)
-	// ListSubscribers lists subscribers, ordered by name.
+	// ListSubscribers lists subscribers, ordered by namespace and name.
 	ListSubscribers(ctx context.Context, in *ListSubscribersRequest, opts ...grpc.CallOption) (*ListSubscribersResponse, error)
 	// Watch first shows everything that lives, then every change. A watcher that lags too far behind gets a fresh snapshot instead
 	// of the changes it missed.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// ClaimData moves a session's data claim without sending. What was collected for the old holder's wait_for is flushed to it.
 	ClaimData(ctx context.Context, in *ClaimDataRequest, opts ...grpc.CallOption) (*ClaimDataResponse, error)
+	// Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+	// reader is too slow for is lost to it and counted. The audit log tells who looked.
+	Tap(ctx context.Context, in *TapRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TapResponse], error)
 }
 
 type sessionServiceClient struct {
@@ -127,25 +131,47 @@ func (c *sessionServiceClient) ClaimData(ctx context.Context, in *ClaimDataReque
 	return out, nil
 }
 
+func (c *sessionServiceClient) Tap(ctx context.Context, in *TapRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TapResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SessionService_ServiceDesc.Streams[1], SessionService_Tap_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[TapRequest, TapResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SessionService_TapClient = grpc.ServerStreamingClient[TapResponse]
+
 // SessionServiceServer is the server API for SessionService service.
 // All implementations must embed UnimplementedSessionServiceServer
 // for forward compatibility.
 //
 // SessionService shows sessions, listeners and subscribers, and moves data claims.
 type SessionServiceServer interface {
-	// ListSessions lists live sessions, ordered by id.
+	// ListSessions lists live sessions, ordered by namespace and id.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// GetSession shows one session. Looking does not count as touching it.
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
-	// ListListeners lists listeners, ordered by id.
+	// ListListeners lists listeners, ordered by namespace and id.
 	ListListeners(context.Context, *ListListenersRequest) (*ListListenersResponse, error)
-	// ListSubscribers lists subscribers, ordered by name.
+	// ListSubscribers lists subscribers, ordered by namespace and name.
 	ListSubscribers(context.Context, *ListSubscribersRequest) (*ListSubscribersResponse, error)
 	// Watch first shows everything that lives, then every change. A watcher that lags too far behind gets a fresh snapshot instead
 	// of the changes it missed.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// ClaimData moves a session's data claim without sending. What was collected for the old holder's wait_for is flushed to it.
 	ClaimData(context.Context, *ClaimDataRequest) (*ClaimDataResponse, error)
+	// Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+	// reader is too slow for is lost to it and counted. The audit log tells who looked.
+	Tap(*TapRequest, grpc.ServerStreamingServer[TapResponse]) error
 	mustEmbedUnimplementedSessionServiceServer()
 }
 
@@ -173,6 +199,9 @@ func (UnimplementedSessionServiceServer) Watch(*WatchRequest, grpc.ServerStreami
 }
 func (UnimplementedSessionServiceServer) ClaimData(context.Context, *ClaimDataRequest) (*ClaimDataResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClaimData not implemented")
+}
+func (UnimplementedSessionServiceServer) Tap(*TapRequest, grpc.ServerStreamingServer[TapResponse]) error {
+	return status.Error(codes.Unimplemented, "method Tap not implemented")
 }
 func (UnimplementedSessionServiceServer) mustEmbedUnimplementedSessionServiceServer() {}
 func (UnimplementedSessionServiceServer) testEmbeddedByValue()                        {}
@@ -296,6 +325,17 @@ func _SessionService_ClaimData_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SessionService_Tap_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(TapRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SessionServiceServer).Tap(m, &grpc.GenericServerStream[TapRequest, TapResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SessionService_TapServer = grpc.ServerStreamingServer[TapResponse]
+
 // SessionService_ServiceDesc is the grpc.ServiceDesc for SessionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -328,6 +368,11 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Watch",
 			Handler:       _SessionService_Watch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Tap",
+			Handler:       _SessionService_Tap_Handler,
 			ServerStreams: true,
 		},
 	},

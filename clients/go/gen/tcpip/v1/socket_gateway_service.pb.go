@@ -1363,7 +1363,9 @@ type TcpDisconnectRequest struct {
 	// RST at once: what is queued is thrown away.
 	Abort bool `protobuf:"varint,2,opt,name=abort,proto3" json:"abort,omitempty"`
 	// Who gets the `disconnecting` envelope, or the error. Empty: the opener of the session.
-	Subscriber    string `protobuf:"bytes,3,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
+	Subscriber string `protobuf:"bytes,3,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
+	// The namespace of the session and the subscriber. Empty: the caller's own. Only operators may name another's.
+	Namespace     string `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1415,6 +1417,13 @@ func (x *TcpDisconnectRequest) GetAbort() bool {
 func (x *TcpDisconnectRequest) GetSubscriber() string {
 	if x != nil {
 		return x.Subscriber
+	}
+	return ""
+}
+
+func (x *TcpDisconnectRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
 	}
 	return ""
 }
@@ -1473,7 +1482,9 @@ type TcpUnlistenRequest struct {
 	// Close the sessions it accepted as well.
 	CloseSessions bool `protobuf:"varint,2,opt,name=close_sessions,json=closeSessions,proto3" json:"close_sessions,omitempty"`
 	// Who gets the error envelope where the listener is not found. Empty: "default".
-	Subscriber    string `protobuf:"bytes,3,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
+	Subscriber string `protobuf:"bytes,3,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
+	// The namespace of the listener and the subscriber. Empty: the caller's own. Only operators may name another's.
+	Namespace     string `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1525,6 +1536,13 @@ func (x *TcpUnlistenRequest) GetCloseSessions() bool {
 func (x *TcpUnlistenRequest) GetSubscriber() string {
 	if x != nil {
 		return x.Subscriber
+	}
+	return ""
+}
+
+func (x *TcpUnlistenRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
 	}
 	return ""
 }
@@ -3287,23 +3305,25 @@ const file_tcpip_v1_socket_gateway_service_proto_rawDesc = "" +
 	"\bcaptures\x18\x04 \x03(\v2\x11.tcpip.v1.CaptureR\bcaptures\x12!\n" +
 	"\fwrite_offset\x18\x05 \x01(\x04R\vwriteOffset\x12\x1f\n" +
 	"\vread_offset\x18\x06 \x01(\x04R\n" +
-	"readOffset\"k\n" +
+	"readOffset\"\x89\x01\n" +
 	"\x14TcpDisconnectRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n" +
 	"\x05abort\x18\x02 \x01(\bR\x05abort\x12\x1e\n" +
 	"\n" +
 	"subscriber\x18\x03 \x01(\tR\n" +
-	"subscriber\">\n" +
+	"subscriber\x12\x1c\n" +
+	"\tnamespace\x18\x04 \x01(\tR\tnamespace\">\n" +
 	"\x15TcpDisconnectResponse\x12%\n" +
-	"\x05event\x18\x01 \x01(\x0e2\x0f.tcpip.v1.EventR\x05event\"|\n" +
+	"\x05event\x18\x01 \x01(\x0e2\x0f.tcpip.v1.EventR\x05event\"\x9a\x01\n" +
 	"\x12TcpUnlistenRequest\x12\x1f\n" +
 	"\vlistener_id\x18\x01 \x01(\tR\n" +
 	"listenerId\x12%\n" +
 	"\x0eclose_sessions\x18\x02 \x01(\bR\rcloseSessions\x12\x1e\n" +
 	"\n" +
 	"subscriber\x18\x03 \x01(\tR\n" +
-	"subscriber\"g\n" +
+	"subscriber\x12\x1c\n" +
+	"\tnamespace\x18\x04 \x01(\tR\tnamespace\"g\n" +
 	"\x13TcpUnlistenResponse\x12%\n" +
 	"\x05event\x18\x01 \x01(\x0e2\x0f.tcpip.v1.EventR\x05event\x12)\n" +
 	"\x10sessions_closing\x18\x02 \x01(\rR\x0fsessionsClosing\"H\n" +

@@ -43,6 +43,9 @@ const (
 // it in each RPC (empty: "default"), and Subscribe or Attach attaches a stream to it. The subscriber that opened a session gets
 // its lifecycle events for good; its inbound data goes to whoever holds the data claim: the opener first, then whoever sent last.
 //
+// Where the gateway asks who calls, every caller has a namespace, and sessions, listeners, subscribers and request ids are its own:
+// those of another namespace do not exist for it, and two namespaces may use the same ids and names without noticing each other.
+//
 // An RPC that fails answers a gRPC status with google.rpc.ErrorInfo in its details (reason: an ErrorReason without its prefix)
 // and, for bad fields, google.rpc.BadRequest. The same error goes to the named subscriber's events output.
 type SocketGatewayServiceClient interface {
@@ -207,6 +210,9 @@ type SocketGatewayService_SubscribeClient = grpc.ServerStreamingClient[Subscribe
 // Every live socket is a session with an id. A subscriber is a named receiver with two outputs, events and data; callers name
 // it in each RPC (empty: "default"), and Subscribe or Attach attaches a stream to it. The subscriber that opened a session gets
 // its lifecycle events for good; its inbound data goes to whoever holds the data claim: the opener first, then whoever sent last.
+//
+// Where the gateway asks who calls, every caller has a namespace, and sessions, listeners, subscribers and request ids are its own:
+// those of another namespace do not exist for it, and two namespaces may use the same ids and names without noticing each other.
 //
 // An RPC that fails answers a gRPC status with google.rpc.ErrorInfo in its details (reason: an ErrorReason without its prefix)
 // and, for bad fields, google.rpc.BadRequest. The same error goes to the named subscriber's events output.
