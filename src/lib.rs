@@ -12,6 +12,7 @@
 //! | 0 | [`limits`] | every bound, its default, its memory |
 //! | 0 | [`quota`] | counts and rates: what is in use under a limit that may change |
 //! | 0 | [`framing`] | bytes to lines and matches; no I/O, no clock |
+//! | 1 | [`credentials`] | certificates, keys and who may call, loaded from files and swapped as a whole |
 //! | 1 | [`metrics`] | what is counted, every metric by name, and the page of them |
 //! | 1 | [`audit`] | who did what, as JSON lines that cannot be forged |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
@@ -45,6 +46,7 @@ pub mod changes;
 pub mod claims;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod envelope;
 pub mod error;
 pub mod framing;

@@ -133,7 +133,7 @@ pub struct Limits {
     pub grpc_connections: usize,
     /// gRPC connections of one address, so that one client cannot shut all others out.
     pub grpc_connections_per_peer: usize,
-    /// gRPC connections that have not sent their HTTP/2 preface. When reached, the oldest of them is closed for the next one.
+    /// gRPC connections that have not sent their HTTP/2 preface, or are in a TLS handshake. When reached, the oldest of them is closed for the next one.
     pub grpc_handshakes: usize,
     /// Concurrent streams of one gRPC connection.
     pub grpc_streams_per_connection: u32,
@@ -144,7 +144,7 @@ pub struct Limits {
     pub grpc_header_bytes: u32,
     /// One gRPC message to the gateway.
     pub grpc_message_bytes: usize,
-    /// How long a gRPC connection may take to send its HTTP/2 preface.
+    /// How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included.
     #[serde(with = "humantime_serde")]
     pub grpc_preface_timeout: Duration,
     /// A gRPC connection is told to go (GOAWAY) at this age, so that clients spread anew over several gateways. 0s: never.
@@ -277,6 +277,8 @@ pub mod fixed {
     pub const HOST_BYTES: usize = 253;
     /// A session id, subscriber name or request id.
     pub const NAME_BYTES: usize = 128;
+    /// A bearer token.
+    pub const TOKEN_BYTES: usize = 8 * 1024;
     /// Session ids in a Subscribe filter.
     pub const FILTER_SESSIONS: usize = 1024;
     /// Multicast groups of one UDP socket.

@@ -4,10 +4,13 @@
 //! finish the HTTP/2 preface; `incoming` does.
 
 mod admission;
+mod authentication;
 mod calls;
+mod connection;
 mod incoming;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,7 +22,11 @@ use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 use tower_layer::{Identity, Stack};
 
 pub use self::calls::CALLS;
-use self::{calls::CountCalls, incoming::incoming};
+use self::{
+    authentication::{Authentication, Open},
+    calls::CountCalls,
+    incoming::incoming,
+};
 use crate::{
     api::{
         Callers, GatewayService, SessionsService,
@@ -28,8 +35,9 @@ use crate::{
             socket_gateway_service_server::SocketGatewayServiceServer,
         },
     },
+    credentials::Live,
     gateway::Gateway,
-    limits::Limits,
+    limits::{Limits, LiveLimits},
     net,
 };
 
@@ -47,6 +55,10 @@ const MAX_FRAME: u32 = 64 * 1024;
 /// Streams that the server has reset because of the client's mistakes, and whose frames it still has to put up with.
 const ERROR_RESETS: usize = 256;
 
+/// Probes come one at a time; a few may be late to leave.
+const HEALTH_CONNECTIONS: usize = 16;
+const HEALTH_BACKLOG: u32 = 16;
+
 /// Final words to clients whose streams have ended: they are still on their way to a client that reads slowly.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// What clients that still have streams get beyond the deadline.
@@ -58,6 +70,27 @@ pub struct Server {
     listener: TcpListener,
     local: SocketAddr,
     inherited: bool,
+    doors: Doors,
+    health: Option<TcpListener>,
+}
+
+/// Who may come in, and by which doors.
+#[derive(Clone)]
+pub struct Doors {
+    /// TLS and identity; None: plaintext, and everybody is the local caller.
+    pub credentials: Option<Arc<Live>>,
+    /// Health is told without credentials.
+    pub health_open: bool,
+    /// Reflection is answered without credentials.
+    pub reflection_open: bool,
+    /// Where health is told besides, in plaintext and without credentials.
+    pub health_listen: Option<SocketAddr>,
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Self { credentials: None, health_open: true, reflection_open: false, health_listen: None }
+    }
 }
 
 impl Server {
@@ -69,7 +102,7 @@ impl Server {
         let listener = net::tcp::listen(address, 0, gateway.limits.now().listen_backlog)?;
         let local = listener.local_addr()?;
         gateway.policy.add_own_port(local.port());
-        Ok(Self { gateway, listener, local, inherited: false })
+        Ok(Self { gateway, listener, local, inherited: false, doors: Doors::default(), health: None })
     }
 
     /// Takes over a gRPC port that listens already. On the way down it is left alone at once: whoever comes then is served by the
@@ -81,7 +114,25 @@ impl Server {
         let listener = net::tcp::inherit(socket)?;
         let local = listener.local_addr()?;
         gateway.policy.add_own_port(local.port());
-        Ok(Self { gateway, listener, local, inherited: true })
+        Ok(Self { gateway, listener, local, inherited: true, doors: Doors::default(), health: None })
+    }
+
+    /// Says who may come in, and binds the port for health where it is one of its own.
+    ///
+    /// # Errors
+    /// What the system says to the bind.
+    pub fn with_doors(mut self, doors: Doors) -> io::Result<Self> {
+        self.health = doors.health_listen.map(|address| net::tcp::listen(address, 0, HEALTH_BACKLOG)).transpose()?;
+        self.doors = doors;
+        if let Some(health) = self.health_addr() {
+            self.gateway.policy.add_own_port(health.port());
+        }
+        Ok(self)
+    }
+
+    /// The bound address for health, where it is one of its own.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// The bound address.
@@ -96,12 +147,22 @@ impl Server {
     /// Where the server fails.
     #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
     pub async fn serve(self, stop: CancellationToken, kill: CancellationToken) -> Result<(), tonic::transport::Error> {
-        let (health, router) = router(&self.gateway);
+        let (health, router, health_alone) = router(&self.gateway, &self.doors);
         // Connections end when the streams have, and come in until then: while the sessions wind down, health says NOT_SERVING and
         // new calls are told why they fail.
         let streams_ended = CancellationToken::new();
         let accepting_ends = if self.inherited { stop.clone() } else { streams_ended.clone() };
-        let incoming = incoming(self.listener, &self.gateway, accepting_ends, streams_ended.clone());
+        let (limits, metrics) = (&self.gateway.limits, &self.gateway.metrics);
+        let credentials = self.doors.credentials.clone();
+        let come_in = |listener, limits: &Arc<LiveLimits>, credentials, stop| {
+            incoming(listener, (Arc::clone(limits), Arc::clone(metrics)), credentials, stop, streams_ended.clone())
+        };
+        let incoming = come_in(self.listener, limits, credentials, accepting_ends);
+        let probes = self.health.map(|listener| {
+            let few = Limits { grpc_connections: HEALTH_CONNECTIONS, ..limits.keep().as_ref().clone() };
+            let probes = come_in(listener, &Arc::new(LiveLimits::new(few)), None, streams_ended.clone());
+            tokio::spawn(health_alone.serve_with_incoming_shutdown(probes, streams_ended.clone().cancelled_owned()))
+        });
         let sweeper = tokio::spawn(Arc::clone(&self.gateway).sweep(streams_ended.clone()));
         let server =
             tokio::spawn(router.serve_with_incoming_shutdown(incoming, streams_ended.clone().cancelled_owned()));
@@ -141,6 +202,9 @@ impl Server {
         }
         streams_ended.cancel();
         server.abort();
+        if let Some(probes) = probes {
+            probes.abort();
+        }
         let _ = sweeper.await;
         match result {
             Some(Ok(ended)) => ended,
@@ -149,8 +213,15 @@ impl Server {
     }
 }
 
-fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router<Stack<CountCalls, Identity>>) {
+/// The layers around the services, the outermost last.
+type Layers = Stack<Authentication, Stack<CountCalls, Identity>>;
+
+/// The services behind the layers that count calls and ask who calls, and health alone.
+fn router(gateway: &Arc<Gateway>, doors: &Doors) -> (HealthReporter, Router<Layers>, Router) {
     let limits = &gateway.limits.keep();
+    let asked = doors.credentials.clone().filter(|live| live.has_identity());
+    let callers = if asked.is_some() { Callers::identified() } else { Callers::local() };
+    let open = Open { health: doors.health_open, reflection: doors.reflection_open };
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -162,19 +233,20 @@ fn router(gateway: &Arc<Gateway>) -> (HealthReporter, Router<Stack<CountCalls, I
             // Without these, clients cannot show the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    let callers = Callers::local();
     let sockets = SocketGatewayServiceServer::new(GatewayService::new(Arc::clone(gateway), callers.clone()))
         .max_decoding_message_size(limits.grpc_message_bytes);
     let sessions = SessionServiceServer::new(SessionsService::new(Arc::clone(gateway), callers))
         .max_decoding_message_size(limits.grpc_message_bytes);
+    let health_alone = builder(limits).add_service(health_service.clone());
     let router = builder(limits)
         .layer(CountCalls::new(&gateway.metrics))
+        .layer(Authentication::new(asked, open))
         .add_service(sockets)
         .add_service(sessions)
         .add_service(health_service)
         .add_service(reflection().build_v1().expect("the descriptors are compiled in"))
         .add_service(reflection().build_v1alpha().expect("the descriptors are compiled in"));
-    (health, router)
+    (health, router, health_alone)
 }
 
 fn builder(limits: &Limits) -> tonic::transport::Server {

@@ -245,10 +245,3 @@ fn a_declared_connection_that_is_refused_does_not_keep_the_gateway_from_starting
         File::new(&format!("[[tcp_connect]]\nsubscriber = \"a\"\nhost = \"127.0.0.1\"\nport = {}\n", free.port()));
     Running::start(&["--config", file.path()]).ready();
 }
-
-#[test]
-fn an_address_beyond_this_machine_is_served_with_a_warning() {
-    let gateway = Running::start(&["--set", "listen=0.0.0.0:0"]);
-    let warning = gateway.line("there is no authentication yet");
-    assert_eq!(warning["level"].as_str(), Some("WARN"));
-}

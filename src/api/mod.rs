@@ -1,5 +1,6 @@
 //! The gRPC face: messages to specs, results to messages, and methods of a few lines.
 
+mod access;
 mod answers;
 mod attach;
 mod callers;
@@ -16,6 +17,7 @@ mod tap;
 mod watch;
 
 pub use self::{
+    access::Access,
     attach::AttachStream,
     callers::Callers,
     gateway_service::{GatewayService, SubscribeStream},

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check` and `settings`.
+//! The command line: `serve`, `check`, `settings` and `token`.
 //!
 //! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else; `check` has more.
 
@@ -9,6 +9,7 @@ mod logging;
 mod reload;
 mod serve;
 mod signals;
+mod token;
 mod traces;
 
 use std::{
@@ -49,6 +50,8 @@ enum Command {
     Check(Box<CheckArguments>),
     /// Print all settings as a table in Markdown
     Settings,
+    /// Make a bearer token, and the table for the configuration file that lets it in
+    Token(token::TokenArguments),
 }
 
 #[derive(Args)]
@@ -68,6 +71,12 @@ struct ServeArguments {
     /// Any setting, for example limits.sessions=100; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Listen beyond this machine although nobody is asked who they are
+    #[arg(long)]
+    insecure_allow_anyone_to_open_sockets: bool,
+    /// Let bearer tokens come from other machines without TLS
+    #[arg(long)]
+    insecure_allow_tokens_in_the_clear: bool,
 }
 
 /// Why a command failed.
@@ -97,6 +106,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check(arguments)) => check::run(*arguments),
         Some(Command::Settings) => print(&config::markdown()),
+        Some(Command::Token(arguments)) => {
+            let text = token::text(&arguments).map_err(|error| Failure::Runtime(error.into()))?;
+            print(&text)
+        }
     }
 }
 
@@ -125,11 +138,22 @@ fn print(text: &str) -> Result<(), Failure> {
 
 impl From<ServeArguments> for Flags {
     fn from(arguments: ServeArguments) -> Self {
-        let ServeArguments { config, listen, log_format, log_filter, set } = arguments;
+        let ServeArguments { config, listen, log_format, log_filter, set, .. } = arguments;
+        let said = |flag: bool| flag.then(|| "true".to_owned());
         let named = [
             ("--listen", "listen", listen),
             ("--log-format", "log.format", log_format),
             ("--log-filter", "log.filter", log_filter),
+            (
+                "--insecure-allow-anyone-to-open-sockets",
+                "insecure.allow_anyone_to_open_sockets",
+                said(arguments.insecure_allow_anyone_to_open_sockets),
+            ),
+            (
+                "--insecure-allow-tokens-in-the-clear",
+                "insecure.allow_tokens_in_the_clear",
+                said(arguments.insecure_allow_tokens_in_the_clear),
+            ),
         ];
         let named = named.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?))).collect();
         Self { file: config, named, set }

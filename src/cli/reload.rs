@@ -6,6 +6,7 @@ use std::{ffi::OsString, sync::Arc};
 use super::logging::Logs;
 use crate::{
     config::{Config, Flags},
+    credentials::Live,
     error::io_sentence,
     gateway::Gateway,
 };
@@ -24,7 +25,7 @@ impl Reload {
     }
 
     /// Reads the configuration again and puts it into force.
-    pub(super) fn reload(&mut self, gateway: &Arc<Gateway>, logs: &Logs) {
+    pub(super) fn reload(&mut self, gateway: &Arc<Gateway>, credentials: &Arc<Live>, logs: &Logs) {
         let config = match Config::load(&self.flags, &self.environment) {
             Ok(config) => config,
             Err(faults) => {
@@ -39,6 +40,16 @@ impl Reload {
                 return;
             }
         };
+        // Everything that can fail comes first.
+        let swap = match credentials.prepare(config.sources()) {
+            Ok(swap) => swap,
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("reload refused: nothing has changed: {}", problem.message);
+                }
+                return;
+            }
+        };
         // Whoever moved the file away wants a new one; where that fails, the old one goes on and nothing else changes.
         let reopen = match gateway.audit.prepare_reopen() {
             Ok(reopen) => reopen,
@@ -49,6 +60,7 @@ impl Reload {
             }
         };
         reopen();
+        swap();
         self.apply(config, gateway, logs);
     }
 

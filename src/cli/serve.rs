@@ -17,11 +17,12 @@ use super::{
 use crate::{
     admin::AdminServer,
     config::{self, Config},
+    credentials::{Live, Problem},
     error::io_sentence,
     gateway::Gateway,
     limits::Limits,
     net::descriptors,
-    server::Server,
+    server::{Doors, Server},
 };
 
 /// What everything runs on.
@@ -55,6 +56,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
     };
     gateway.usages.replace(config.quota);
     gateway.policy.replace(Arc::new(config.policy()));
+    let credentials = credentials(config)?;
     let mut reload_asked = false;
     let (server, admin) = tokio::select! {
         biased;
@@ -62,13 +64,14 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
             tracing::info!(signal, "stopped before the start was over");
             return Ok(());
         }
-        started = start(config, &gateway, inherited) => started?,
+        started = start(config, &gateway, &credentials, inherited) => started?,
     };
-    announce(config, &gateway, server.local_addr());
+    announce(config, &gateway, &server);
     notify(&[NotifyState::Ready]);
     if reload_asked {
-        reload.reload(&gateway, logs);
+        reload.reload(&gateway, &credentials, logs);
     }
+    let mut watching = std::pin::pin!(watch_files(config, &credentials));
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     let mut serving = std::pin::pin!(server.serve(stop.clone(), kill.clone()));
     let mut watched = std::pin::pin!(watched(admin));
@@ -76,6 +79,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let asked = tokio::select! {
+            never = &mut watching => match never {},
             _ = look.tick() => {
                 logs.tell_lost();
                 continue;
@@ -90,7 +94,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
         };
         match asked {
             Asked::Reload if stop.is_cancelled() => tracing::warn!("no reload: the gateway is stopping"),
-            Asked::Reload => reload_announced(&mut reload, &gateway, logs),
+            Asked::Reload => reload_announced(&mut reload, &gateway, &credentials, logs),
             Asked::End(signal) if stop.is_cancelled() => {
                 tracing::warn!(signal, "ending at once: what is open is cut");
                 kill.cancel();
@@ -136,6 +140,7 @@ async fn asked_to_end(signals: &mut Signals, reload_asked: &mut bool) -> &'stati
 async fn start(
     config: &Config,
     gateway: &Arc<Gateway>,
+    credentials: &Arc<Live>,
     mut inherited: Inherited,
 ) -> anyhow::Result<(Server, Option<AdminServer>)> {
     let bound = match inherited.grpc(&config.declarations) {
@@ -150,6 +155,19 @@ async fn start(
     match (bound, admin, opened) {
         (Ok(server), Ok(admin), Ok(())) => {
             inherited.check_all_taken()?;
+            // A socket of a service manager is where that put it, not where the configuration says.
+            config.check_exposure(server.local_addr()).map_err(|sentence| anyhow!("listen: {sentence}"))?;
+            let doors = Doors {
+                credentials: Some(Arc::clone(credentials)),
+                health_open: config.identity.health_open,
+                reflection_open: config.identity.reflection_open,
+                health_listen: config.health.listen,
+            };
+            let health = config.health.listen;
+            let server = server.with_doors(doors).map_err(|error| {
+                let address = health.map(|address| address.to_string()).unwrap_or_default();
+                anyhow!("cannot listen on {address} (health.listen): {}", io_sentence(&error))
+            })?;
             Ok((server, admin))
         }
         (bound, admin, opened) => {
@@ -171,13 +189,13 @@ async fn watched(admin: Option<AdminServer>) -> Infallible {
 }
 
 /// Reads the configuration again; a service manager is told when that begins and ends.
-fn reload_announced(reload: &mut Reload, gateway: &Arc<Gateway>, logs: &Logs) {
+fn reload_announced(reload: &mut Reload, gateway: &Arc<Gateway>, credentials: &Arc<Live>, logs: &Logs) {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => tracing::debug!(%error, "the service manager is not told of the reload"),
     }
     // A file that is slow to read holds up one thread, and the reload.
-    tokio::task::block_in_place(|| reload.reload(gateway, logs));
+    tokio::task::block_in_place(|| reload.reload(gateway, credentials, logs));
     notify(&[NotifyState::Ready]);
 }
 
@@ -203,17 +221,43 @@ fn raise_descriptor_limit(limits: &Limits) {
     }
 }
 
-fn announce(config: &Config, gateway: &Gateway, address: SocketAddr) {
-    let version = env!("CARGO_PKG_VERSION");
-    tracing::info!(%address, version, instance = %gateway.instance_id, "socket-gateway is ready");
-    if logging::is_human(&config.log) {
+/// The credentials of a configuration. Its files were read when it was checked; here they are read again.
+fn credentials(config: &Config) -> anyhow::Result<Arc<Live>> {
+    let told =
+        |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("\n");
+    Live::load(config.sources()).map(Arc::new).map_err(|problems| anyhow!(told(problems)))
+}
+
+/// Looks for changed certificates and keys for as long as it is polled.
+async fn watch_files(config: &Config, credentials: &Arc<Live>) -> Infallible {
+    let every = config.identity.poll_interval;
+    if every.is_zero() {
+        return std::future::pending().await;
+    }
+    Arc::clone(credentials).watch_files(every).await
+}
+
+fn announce(config: &Config, gateway: &Gateway, server: &Server) {
+    let (version, address) = (env!("CARGO_PKG_VERSION"), server.local_addr());
+    let tls = !config.tls.certificate.is_empty();
+    let identity = config.has_identity();
+    tracing::info!(%address, version, instance = %gateway.instance_id, tls, identity, "socket-gateway is ready");
+    if let Some(address) = server.health_addr() {
+        tracing::info!(%address, "health alone is told here as well, without credentials");
+    }
+    if logging::is_human(&config.log) && !tls && !identity {
         tracing::info!("try: grpcurl -plaintext {address} list");
     }
-    if !address.ip().is_loopback() {
+    if !identity && address.ip().to_canonical().is_loopback() {
+        tracing::info!(
+            "nobody is asked who they are: every program of this machine may open sockets, none of other machines; `socket-gateway \
+             token` begins to change that"
+        );
+    } else if !identity {
         tracing::warn!(
             %address,
-            "there is no authentication yet: whoever reaches this address can open sockets from this machine; \
-             stay on loopback (listen = \"127.0.0.1:50051\"), or let a firewall or proxy decide who comes through"
+            "nobody is asked who they are: whoever reaches this address can open sockets from this machine, as \
+             insecure.allow_anyone_to_open_sockets says"
         );
     }
 }

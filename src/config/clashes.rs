@@ -15,15 +15,28 @@ use crate::{envelope::SessionId, identity::Caller};
 /// Adds what clashes. `listen` is where the gRPC address was given, if it was.
 pub(super) fn check(config: &Config, listen: Option<&Origin>, faults: &mut Vec<Fault>) {
     let declared = &config.declarations;
-    tcp_addresses(config.listen, listen, declared, faults);
+    tcp_addresses(config.listen, config.health.listen, listen, declared, faults);
     udp_addresses(declared, faults);
     session_ids(declared, faults);
     counts(config, faults);
 }
 
-fn tcp_addresses(grpc: SocketAddr, given: Option<&Origin>, declared: &Declarations, faults: &mut Vec<Fault>) {
+fn tcp_addresses(
+    grpc: SocketAddr,
+    health: Option<SocketAddr>,
+    given: Option<&Origin>,
+    declared: &Declarations,
+    faults: &mut Vec<Fault>,
+) {
     let server = given.map_or_else(|| "its default".to_owned(), ToString::to_string);
     let mut taken = vec![(grpc, format!("the gateway's own address, listen ({server})"))];
+    if let Some(health) = health {
+        taken.push((health, "the port for health, health.listen".to_owned()));
+        if overlap(grpc, health) {
+            let origin = given.cloned().unwrap_or_else(|| Origin::Flag("health.listen".to_owned()));
+            faults.push(Fault { origin, message: format!("listen: {grpc} is taken by health.listen") });
+        }
+    }
     for listener in &declared.tcp_listen {
         let address = listener.spec.address;
         // On the gateway's port no other address is free either: see the policy.

@@ -126,6 +126,25 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// One value, or the values of a list.
+    pub(super) fn one_or_list<T>(
+        &mut self,
+        field: &'static str,
+        read: impl Fn(&DeValue<'a>) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let value = self.value(field)?;
+        if value.is_array() {
+            return self.list(field, read);
+        }
+        match read(value) {
+            Ok(one) => Some(vec![one]),
+            Err(message) => {
+                self.fault(field, message);
+                None
+            }
+        }
+    }
+
     /// The values of a list, each read on its own; None where there is no list.
     pub(super) fn list<T>(
         &mut self,

@@ -25,6 +25,7 @@ impl Layers {
     pub(super) fn give_text(&mut self, setting: &'static Setting, text: &str, origin: Origin) {
         let value = match (setting.rule, text.parse::<i64>()) {
             (Rule::Number { .. }, Ok(number)) => Value::Integer(number),
+            (Rule::Flag, _) if text == "true" || text == "false" => Value::Boolean(text == "true"),
             (Rule::Ratio, _) => text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Float),
             _ => Value::String(text.to_owned()),
         };
@@ -116,10 +117,11 @@ fn unfit(rule: Rule, value: &Value, reason: &str) -> String {
             other => format!("{other} is no whole number"),
         },
         Rule::Time { .. } => format!("{value} is no time with its unit, like \"10s\" or \"5min\""),
-        Rule::Address => format!("{value} is no address with its port, like \"127.0.0.1:50051\" or \"[::1]:50051\""),
         Rule::AddressOrOff => {
             format!("{value} is neither \"off\" nor an address with its port, like \"127.0.0.1:9464\"")
         }
+        Rule::Flag => format!("{value} is neither true nor false"),
+        Rule::Address => format!("{value} is no address with its port, like \"127.0.0.1:50051\" or \"[::1]:50051\""),
         Rule::Ratio => format!("{value} is no number from 0 to 1, like 0.1"),
         Rule::UrlOrOff | Rule::Free | Rule::Filter => reason.to_owned(),
     }

@@ -8,8 +8,10 @@ mod clashes;
 mod declarations;
 mod differences;
 mod document;
+mod exposure;
 mod fault;
 mod fields;
+mod identity;
 mod layers;
 mod off;
 mod open;
@@ -31,7 +33,9 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     declarations::{Declarations, Declared},
     differences::Difference,
+    exposure::{HealthConfig, IdentityConfig, InsecureConfig, TlsConfig},
     fault::{Fault, Faults, Origin},
+    identity::Identities,
     open::open,
     policy::{PolicyConfig, ProfileChoice, Rules},
     settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
@@ -54,6 +58,17 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Traces.
     pub tracing: TracingConfig,
+    /// TLS of the gRPC port.
+    pub tls: TlsConfig,
+    /// How callers are asked who they are.
+    pub identity: IdentityConfig,
+    /// A port of its own for health.
+    pub health: HealthConfig,
+    /// What nobody should need.
+    pub insecure: InsecureConfig,
+    /// Who may call.
+    #[serde(skip)]
+    pub identities: Identities,
     /// All bounds.
     pub limits: Limits,
     /// What one identity may use.
@@ -133,6 +148,11 @@ impl Default for Config {
             admin: AdminConfig::default(),
             audit: AuditConfig::default(),
             tracing: TracingConfig::default(),
+            tls: TlsConfig::default(),
+            identity: IdentityConfig::default(),
+            health: HealthConfig::default(),
+            insecure: InsecureConfig::default(),
+            identities: Identities::default(),
             limits: Limits::default(),
             quota: Quota::default(),
             policy: PolicyConfig::default(),
@@ -182,8 +202,10 @@ impl Config {
         let mut config = layers.settle(&mut faults);
         if let Some((document, table)) = &table {
             config.declarations = declarations::read(document, table, &config.limits, &mut faults);
+            config.identities = identity::read(document, table, &mut faults);
             config.rules = policy::read(document, table, &mut faults);
         }
+        exposure::check(&config, &layers, &mut faults);
         policy::check_declared(&config, &mut faults);
         clashes::check(&config, layers.origin("listen"), &mut faults);
         // What is found on a broken line is a consequence of it.

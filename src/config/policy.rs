@@ -83,14 +83,17 @@ impl Config {
     /// The policy as it will be in force, with the gateway's own ports where the configuration says which.
     pub fn policy_in_force(&self) -> InForce {
         let in_force = InForce::new(self.policy(), is_local);
-        let own = [Some(self.listen), self.admin.listen].into_iter().flatten().map(|address| address.port());
+        let own = [Some(self.listen), self.admin.listen, self.health.listen]
+            .into_iter()
+            .flatten()
+            .map(|address| address.port());
         own.filter(|port| *port != 0).for_each(|port| in_force.add_own_port(port));
         in_force
     }
 
     /// Whether the gateway is its owner's alone: whoever calls is on this machine, and nobody is told apart.
     fn is_personal(&self) -> bool {
-        self.listen.ip().to_canonical().is_loopback()
+        self.listen.ip().to_canonical().is_loopback() && !self.has_identity()
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) enum Rule {
     Address,
     /// An address with its port, or "off".
     AddressOrOff,
+    /// True or false.
+    Flag,
     /// A URL with scheme and host, or "off".
     UrlOrOff,
     /// From 0 to 1.
@@ -58,8 +60,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "listen",
         Rule::Address,
-        "Address and port of the gRPC server. There is no authentication yet: stay on loopback, or behind \
-         something that asks who calls.",
+        "Address and port of the gRPC server. While nobody is asked who they are it must be one of loopback.",
     )
     .at_start(),
     plain(
@@ -100,6 +101,40 @@ pub const SETTINGS: &[Setting] = &[
         Rule::Ratio,
         "The share of traces that begin here which are sampled, 0 to 1. Those that callers began (`traceparent`) are sampled as \
          the callers say.",
+    )
+    .at_start(),
+    plain("tls.certificate", Rule::Free, "File of the gRPC port's certificate chain in PEM. With it and `tls.key` the port speaks TLS."),
+    plain("tls.key", Rule::Free, "File of its private key in PEM."),
+    plain("tls.client_ca", Rule::Free, "File of the authorities in PEM that client certificates are checked against."),
+    plain(
+        "tls.client_auth",
+        Rule::Free,
+        "Whether clients show a certificate: `off`, `optional` or `required`. Who they are then is said by `[[identity.certificates]]`.",
+    ),
+    plain("identity.health_open", Rule::Flag, "Whether health is told without credentials, as probes have none.").at_start(),
+    plain("identity.reflection_open", Rule::Flag, "Whether reflection is answered without credentials.").at_start(),
+    time(
+        "identity.poll_interval",
+        "How often it is looked whether certificates, keys and JWK sets have changed. 0s: only on SIGHUP.",
+    )
+    .or_zero()
+    .at_start(),
+    plain(
+        "health.listen",
+        Rule::AddressOrOff,
+        "Address and port where health alone is told, in plaintext and without credentials, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "insecure.allow_anyone_to_open_sockets",
+        Rule::Flag,
+        "Lets the gRPC port be reached from other machines while nobody is asked who they are. Whoever reaches it can open sockets.",
+    )
+    .at_start(),
+    plain(
+        "insecure.allow_tokens_in_the_clear",
+        Rule::Flag,
+        "Lets tokens come from other machines without TLS, for where something before the gateway speaks it.",
     )
     .at_start(),
     number(
@@ -216,7 +251,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     number(
         "limits.grpc_handshakes",
-        "gRPC connections that have not sent their HTTP/2 preface. When reached, the oldest of them is closed for the next one.",
+        "gRPC connections that have not sent their HTTP/2 preface, or are in a TLS handshake. When reached, the oldest of them is closed for the next one.",
     ),
     number("limits.grpc_streams_per_connection", "Concurrent streams of one gRPC connection.").at_start(),
     number(
@@ -227,7 +262,7 @@ pub const SETTINGS: &[Setting] = &[
     .at_start(),
     number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
-    time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface."),
+    time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included."),
     number("limits.audit_queue_records", "Audit records that wait to be written; beyond, they are lost and counted.").at_start(),
     number("limits.taps", "Taps (`Tap` streams) in all."),
     number("limits.tap_queue_bytes", "What waits for one slow tapper; what finds no room is counted and lost to it."),

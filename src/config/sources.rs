@@ -14,8 +14,9 @@ use super::{
     declarations::KINDS,
     document::{Document, kind, whole_number},
     fault::{Fault, Origin, did_you_mean},
+    identity,
     layers::Layers,
-    policy::LISTS,
+    policy,
     settings::{ENVIRONMENT_PREFIX, SETTINGS, setting},
 };
 
@@ -56,7 +57,7 @@ pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut L
 fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-        let listed = LISTS.contains(&key.as_str());
+        let listed = identity::LISTS.contains(&key.as_str()) || policy::LISTS.contains(&key.as_str());
         if listed || prefix.is_empty() && KINDS.contains(&key.as_str()) {
             continue;
         }
@@ -78,7 +79,13 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
                 other => format!("{key}: must be a table, [{key}], not {}", kind(other)),
             }
         } else {
-            let known = SETTINGS.iter().map(|setting| setting.key).chain(GROUPS).chain(KINDS).chain(LISTS);
+            let known = SETTINGS
+                .iter()
+                .map(|setting| setting.key)
+                .chain(GROUPS)
+                .chain(KINDS)
+                .chain(identity::LISTS)
+                .chain(policy::LISTS);
             format!("{key}: no such setting{}", did_you_mean(&key, known))
         };
         faults.push(Fault { origin, message });
@@ -86,7 +93,8 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 7] = ["admin", "audit", "log", "limits", "policy", "quota", "tracing"];
+const GROUPS: [&str; 11] =
+    ["admin", "audit", "health", "identity", "insecure", "limits", "log", "policy", "quota", "tls", "tracing"];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)

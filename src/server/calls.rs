@@ -21,6 +21,7 @@ use tower_service::Service;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::connection::Peer;
 use crate::{
     audit::on_behalf_of,
     metrics::{Metrics, Rpc},
@@ -73,7 +74,7 @@ where
             timeout: timeout(request.headers()),
             code: None,
         };
-        let peer = request.extensions().get::<Option<SocketAddr>>().copied().flatten();
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
         CountedFuture { inner: self.inner.call(request), peer, call: Some(call) }
     }
 }

@@ -1,34 +1,26 @@
 //! gRPC connections as they come in: admitted by number, with a back-off when accepting fails, and a deadline for the handshake.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    time::{Sleep, sleep},
+    time::{Instant, sleep, timeout_at},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::Connected;
+use tokio_util::sync::CancellationToken;
 
-use super::admission::{Admission, Place};
+use super::{
+    admission::{Admission, Place},
+    connection::{Connection, Transport},
+};
 use crate::{
-    gateway::Gateway,
+    credentials::Live,
     limits::LiveLimits,
     metrics::{Door, Metrics},
     net,
 };
-
-/// The HTTP/2 connection preface (RFC 9113, section 3.4) is this long; the SETTINGS frame after it comes with it.
-const PREFACE_BYTES: usize = 24;
 
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -37,14 +29,15 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
 pub(super) fn incoming(
     listener: TcpListener,
-    gateway: &Gateway,
+    (limits, metrics): (Arc<LiveLimits>, Arc<Metrics>),
+    credentials: Option<Arc<Live>>,
     stop: CancellationToken,
     end: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
-    let (limits, metrics) = (Arc::clone(&gateway.limits), Arc::clone(&gateway.metrics));
     let admission = Admission::new(Arc::clone(&limits));
     let (out, stream) = mpsc::channel(1);
     let held = out.clone();
+    let entrance = Entrance { limits, metrics: Arc::clone(&metrics), out, end: end.clone() };
     let accept = async move {
         let mut rest = SHORTEST_REST;
         loop {
@@ -59,8 +52,13 @@ pub(super) fn incoming(
                         }
                     };
                     net::tcp::tune(&stream);
-                    let connection = Connection::new(stream, place, &limits, &metrics);
-                    if out.send(Ok(connection)).await.is_err() {
+                    // Each handshake takes the certificate that is in force as it begins.
+                    let tls = credentials.as_ref().and_then(|live| live.with(|credentials| credentials.tls.clone()));
+                    let there = match tls {
+                        Some(tls) => entrance.shake_hands(stream, tls, place),
+                        None => entrance.let_in(Transport::Plain(stream), place).await,
+                    };
+                    if !there {
                         return;
                     }
                 }
@@ -82,117 +80,46 @@ pub(super) fn incoming(
     ReceiverStream::new(stream)
 }
 
-/// A gRPC connection. Reading fails when the preface has not come in time, or the place is needed, or the connection is too old;
-/// that ends it.
-pub(super) struct Connection {
-    stream: TcpStream,
-    preface: Option<Preface>,
-    /// When its age has come. hyper says GOAWAY long before.
-    end: Option<Pin<Box<Sleep>>>,
-    place: Place,
+#[derive(Clone)]
+struct Entrance {
+    limits: Arc<LiveLimits>,
     metrics: Arc<Metrics>,
+    out: mpsc::Sender<io::Result<Connection>>,
+    end: CancellationToken,
 }
 
-/// What a connection is allowed while it has not sent its preface.
-struct Preface {
-    /// How much of it has come.
-    come: usize,
-    deadline: Pin<Box<Sleep>>,
-    pushed_out: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Connection {
-    fn new(stream: TcpStream, place: Place, limits: &LiveLimits, metrics: &Arc<Metrics>) -> Self {
-        metrics.doors.grpc_accepted.increment();
-        metrics.doors.grpc_open.enter();
-        let limits = limits.now();
-        let preface = Preface {
-            come: 0,
-            deadline: Box::pin(sleep(limits.grpc_preface_timeout)),
-            pushed_out: Box::pin(place.pushed_out.clone().cancelled_owned()),
-        };
-        let age = (!limits.grpc_connection_age.is_zero())
-            .then(|| limits.grpc_connection_age + limits.grpc_connection_age_grace);
-        Self {
-            stream,
-            preface: Some(preface),
-            end: age.map(|age| Box::pin(sleep(age))),
-            place,
-            metrics: Arc::clone(metrics),
-        }
+impl Entrance {
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.now().grpc_preface_timeout
     }
-}
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.metrics.doors.grpc_open.leave();
+    /// False where nobody takes connections any more.
+    async fn let_in(&self, stream: Transport, place: Place) -> bool {
+        self.out.send(Ok(Connection::new(stream, place, self.deadline(), &self.limits, &self.metrics))).await.is_ok()
     }
-}
 
-impl Preface {
-    /// Ready when the connection has had its time.
-    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.pushed_out.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        self.deadline.as_mut().poll(cx)
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Option<SocketAddr>;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.peer_addr().ok()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if let Some(preface) = &mut this.preface {
-            preface.come += buffer.filled().len() - before;
-            if preface.come >= PREFACE_BYTES {
-                this.preface = None;
-                this.place.handshake_done();
-            } else if preface.poll_over(cx).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+    /// Each handshake has a task of its own, and no more time than a connection without TLS has for its preface; the oldest gives way
+    /// where there are too many.
+    #[expect(clippy::disallowed_methods, reason = "the server owns its tasks")]
+    fn shake_hands(&self, stream: TcpStream, tls: Arc<ServerConfig>, place: Place) -> bool {
+        let (this, deadline) = (self.clone(), self.deadline());
+        let peer = stream.peer_addr().ok();
+        let handshake = async move {
+            let pushed_out = place.pushed_out.clone();
+            let handshake = timeout_at(deadline, TlsAcceptor::from(tls).accept(stream));
+            match pushed_out.run_until_cancelled(handshake).await {
+                Some(Ok(Ok(stream))) => {
+                    let connection =
+                        Connection::new(Transport::Tls(Box::new(stream)), place, deadline, &this.limits, &this.metrics);
+                    // Where nobody takes connections any more it is closed.
+                    let _ = this.out.send(Ok(connection)).await;
+                }
+                Some(Ok(Err(error))) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
+                Some(Err(_)) => tracing::debug!(?peer, "a TLS handshake took too long"),
+                None => tracing::debug!(?peer, "a TLS handshake gave way to others"),
             }
-        }
-        if read.is_pending()
-            && let Some(end) = &mut this.end
-        {
-            ready!(end.as_mut().poll(cx));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        };
+        tokio::spawn(self.end.clone().run_until_cancelled_owned(handshake));
+        !self.out.is_closed()
     }
 }

@@ -48,6 +48,10 @@ fn the_defaults_keep_every_rule_and_relation() {
 #[test]
 fn every_setting_is_reached_from_file_environment_and_flag() {
     for (key, text) in values(&Config::default()) {
+        // These only go together, and with files; the tests of `identity` set them.
+        if key.starts_with("tls.") {
+            continue;
+        }
         let (file, plain) = match text {
             toml::Value::Integer(number) => ((number + 1).to_string(), (number + 1).to_string()),
             toml::Value::String(text) => {
@@ -61,6 +65,7 @@ fn every_setting_is_reached_from_file_environment_and_flag() {
                 };
                 (format!("\"{other}\""), other.to_owned())
             }
+            toml::Value::Boolean(yes) => ((!yes).to_string(), (!yes).to_string()),
             other => panic!("{key}: {other} is a kind of value this test does not know"),
         };
         let variable = format!("SOCKET_GATEWAY_{}", key.replace('.', "_").to_uppercase());
