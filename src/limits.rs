@@ -10,6 +10,9 @@
 //! that carry next to nothing: queues are half empty at times, and so are the allocator's pages; for bulk it is 1.5. Each gRPC
 //! connection may hold what its streams have on their way besides: about 0.5 MiB a stream.
 //!
+//! What waits for all subscribers together is bounded by `backlog_bytes` besides, whatever their number: 3 times it at the most, and
+//! what every session may read within a tenth of a second. `memory_refuse_percent` and `memory_pause_percent` watch the sum of all.
+//!
 //! Kernel buffers come on top, and a control group (version 2) counts them: at most `2 x socket_receive_buffer_bytes` per TCP session
 //! that is paused and `2 x udp_receive_buffer_bytes` per UDP session, as the kernel doubles what it is asked for; and what the kernel
 //! allows (`net.ipv4.tcp_wmem`, by default up to 4 MiB) per TCP session whose peer does not read what was sent to it.
@@ -281,6 +284,8 @@ pub mod fixed {
     pub const TOKEN_BYTES: usize = 8 * 1024;
     /// Session ids in a Subscribe filter.
     pub const FILTER_SESSIONS: usize = 1024;
+    /// File descriptors of the process itself: its logs, its event queue, its ports, lookups and datagrams under way.
+    pub const OWN_DESCRIPTORS: usize = 64;
     /// Multicast groups of one UDP socket.
     pub const MULTICAST_GROUPS: usize = 64;
     /// A UDP payload: 65535 less the UDP and IPv4 headers.
@@ -304,6 +309,20 @@ pub mod fixed {
 }
 
 impl Limits {
+    /// Lowers what takes file descriptors until all of it fits: new clients, and health for whoever watches, must come in although
+    /// every session is open. True: something was lowered.
+    pub fn fit(&mut self, descriptors: usize) -> bool {
+        let own = fixed::OWN_DESCRIPTORS.min(descriptors / 4);
+        if own + self.sessions + self.listeners + self.grpc_connections <= descriptors {
+            return false;
+        }
+        self.grpc_connections = self.grpc_connections.min(descriptors / 4).max(1);
+        self.listeners = self.listeners.min(descriptors / 8).max(1);
+        let left = descriptors.saturating_sub(own + self.grpc_connections + self.listeners);
+        self.sessions = self.sessions.min(left).max(1);
+        true
+    }
+
     /// The bounds of line framing.
     pub fn line(&self) -> LineLimits {
         LineLimits { line_bytes: self.line_bytes, held_lines: self.line_held_lines, held_bytes: self.line_held_bytes }
@@ -315,6 +334,24 @@ impl Limits {
             pattern_bytes: self.pattern_bytes,
             compiled_bytes: self.pattern_compiled_bytes,
             nest: self.pattern_nesting,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_descriptors_is_lowered_until_it_fits_and_only_then() {
+        for descriptors in [40, 120, 1024, 4096, 1 << 20] {
+            let mut limits = Limits::default();
+            let lowered = limits.fit(descriptors);
+            let all = limits.sessions + limits.listeners + limits.grpc_connections;
+            assert!(all + descriptors.min(256) / 4 <= descriptors, "{descriptors}: {all}");
+            assert!(limits.sessions >= (descriptors / 4).min(16_384), "{descriptors}: {}", limits.sessions);
+            assert_eq!(lowered, descriptors < 17_728, "{descriptors}");
+            assert!(!limits.fit(descriptors), "once is enough");
         }
     }
 }

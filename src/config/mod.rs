@@ -17,6 +17,7 @@ mod off;
 mod open;
 mod policy;
 mod settings;
+mod shown;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,8 @@ pub use self::{
     identity::Identities,
     open::open,
     policy::{PolicyConfig, ProfileChoice, Rules},
-    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
+    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting},
+    shown::markdown,
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
