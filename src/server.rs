@@ -32,7 +32,7 @@ use crate::{
         Callers, GatewayService, SessionsService,
         proto::{
             DESCRIPTORS, session_service_server::SessionServiceServer,
-            socket_gateway_service_server::SocketGatewayServiceServer,
+            streamed::socket_gateway_service_server::SocketGatewayServiceServer,
         },
     },
     credentials::Live,

@@ -118,7 +118,7 @@ fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let (flags, environment) = (Flags::from(arguments), config::environment());
     let config = Config::load(&flags, &environment).map_err(Failure::Configuration)?;
     let inherited = Inherited::take(&environment).map_err(Failure::Runtime)?;
-    let runtime = serve::runtime().map_err(Failure::Runtime)?;
+    let runtime = serve::runtime(&config.runtime).map_err(Failure::Runtime)?;
     // The exporter of traces lives on the runtime.
     let entered = runtime.enter();
     let traces = Traces::start(&config.tracing).map_err(Failure::Runtime)?;

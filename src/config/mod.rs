@@ -58,6 +58,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The audit log.
     pub audit: AuditConfig,
+    /// What does the work.
+    pub runtime: RuntimeConfig,
     /// Traces.
     pub tracing: TracingConfig,
     /// TLS of the gRPC port.
@@ -120,6 +122,14 @@ pub struct AuditConfig {
     pub file: Option<Target>,
 }
 
+/// What does the work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// How many threads; 0: one for each core the process may use.
+    pub threads: usize,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -149,6 +159,7 @@ impl Default for Config {
             log: LogConfig::default(),
             admin: AdminConfig::default(),
             audit: AuditConfig::default(),
+            runtime: RuntimeConfig::default(),
             tracing: TracingConfig::default(),
             tls: TlsConfig::default(),
             identity: IdentityConfig::default(),

@@ -17,9 +17,6 @@ pub const ENVIRONMENT_PREFIX: &str = "SOCKET_GATEWAY_";
 /// No count or size may be larger: far above any use, and low enough that sums and semaphores cannot overflow.
 pub(super) const MOST: i64 = 1 << 40;
 
-/// Of a bound that is not the system's own more may be used than all.
-const MOST_PERCENT: i64 = 1000;
-
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -88,6 +85,12 @@ pub const SETTINGS: &[Setting] = &[
         "audit.file",
         Rule::Free,
         "Where the audit log goes: a file that is appended to (and opened anew on SIGHUP), a named pipe, `stderr`, or `off`.",
+    )
+    .at_start(),
+    plain(
+        "runtime.threads",
+        Rule::Number { zero: true, most: 1024 },
+        "Threads that do the work. 0: one for each core the process may use. See \"Runtime layout\" in docs/benchmark.md.",
     )
     .at_start(),
     plain(
@@ -241,8 +244,8 @@ pub const SETTINGS: &[Setting] = &[
     .or_zero(),
     number("limits.listen_backlog", "Connections waiting to be accepted by one listener.").fits_the_system(),
     number("limits.memory_bytes", "What this process may occupy. 0: what its control group allows, if that has a bound.").or_zero(),
-    number("limits.memory_refuse_percent", "From this share of the memory on nothing more is opened.").up_to(MOST_PERCENT),
-    number("limits.memory_pause_percent", "From this share of the memory on nothing more is read.").up_to(MOST_PERCENT),
+    number("limits.memory_refuse_percent", "From this share of the memory on nothing more is opened.").up_to(1000),
+    number("limits.memory_pause_percent", "From this share of the memory on nothing more is read.").up_to(1000),
     number("limits.grpc_connections", "gRPC connections. Further ones are closed at once."),
     number(
         "limits.grpc_connections_per_peer",

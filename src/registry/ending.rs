@@ -8,7 +8,7 @@ use crate::{
     changes::Change,
     envelope::{Body, CloseReason},
     quota::Held,
-    session::Listener,
+    session::{self, Listener},
 };
 
 pub(super) struct EndSession {
@@ -36,11 +36,17 @@ impl Drop for EndSession {
         let (received, sent) = (core.received(), core.sent());
         core.emit_last(Body::Disconnected { reason: self.reason, received, sent });
         self.record();
-        let reason = self.reason.as_label();
-        core.span.record("close_reason", reason);
-        // As numbers that OpenTelemetry knows: it has no unsigned ones.
-        core.span.record("bytes_received", i64::try_from(received).unwrap_or(i64::MAX));
-        core.span.record("bytes_sent", i64::try_from(sent).unwrap_or(i64::MAX));
+        if session::is_followed() {
+            // As numbers that OpenTelemetry knows: it has no unsigned ones.
+            let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+            let reason = self.reason.as_label();
+            tracing::record_all!(
+                core.span,
+                close_reason = reason,
+                bytes_received = signed(received),
+                bytes_sent = signed(sent)
+            );
+        }
         core.span.in_scope(|| tracing::debug!("session ended"));
     }
 }
