@@ -13,6 +13,8 @@
 //! What waits for all subscribers together is bounded by `backlog_bytes` besides, whatever their number: 3 times it at the most, and
 //! what every session may read within a tenth of a second. `memory_refuse_percent` and `memory_pause_percent` watch the sum of all.
 //!
+//! Taps cost `taps x tap_queue_bytes` besides, an audit log `audit_queue_records x 0.5 KiB`, while their readers are slow.
+//!
 //! Kernel buffers come on top, and a control group (version 2) counts them: at most `2 x socket_receive_buffer_bytes` per TCP session
 //! that is paused and `2 x udp_receive_buffer_bytes` per UDP session, as the kernel doubles what it is asked for; and what the kernel
 //! allows (`net.ipv4.tcp_wmem`, by default up to 4 MiB) per TCP session whose peer does not read what was sent to it.

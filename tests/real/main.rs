@@ -23,5 +23,7 @@ mod namespaces;
 mod readme;
 /// A pipeline, read back line by line.
 mod redis;
+/// The commands of docs/security.md, over TLS with tokens.
+mod security;
 /// What a stranger finds out with nothing but the address.
 mod stranger;
