@@ -17,6 +17,7 @@
 //! | 1 | [`audit`] | who did what, as JSON lines that cannot be forged |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
+//! | 1 | [`memory`] | how much memory this process may have, and has |
 //! | 1 | [`claims`] | who gets a session's data |
 //! | 1 | [`changes`] | what changed, for those who watch |
 //! | 1 | [`policy`] | who may dial and bind what: address classes, rules, profiles |
@@ -54,6 +55,7 @@ pub mod framing;
 pub mod gateway;
 pub mod identity;
 pub mod limits;
+pub mod memory;
 pub mod metrics;
 pub mod net;
 pub mod policy;

@@ -14,7 +14,7 @@ use std::{
 /// Ground floor first. A new room gets its place here before it gets code.
 const FLOORS: [&[&str]; 8] = [
     &["error", "envelope", "identity", "limits", "quota", "framing"],
-    &["audit", "metrics", "changes", "credentials", "net", "subscriber", "claims", "policy"],
+    &["audit", "memory", "metrics", "changes", "credentials", "net", "subscriber", "claims", "policy"],
     &["session"],
     &["registry"],
     &["gateway"],

@@ -4,6 +4,7 @@
 
 mod activation;
 mod check;
+mod descriptors;
 mod lines;
 mod logging;
 mod reload;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     activation::Inherited,
+    descriptors::fit_descriptors,
     logging::{self, Logs},
     reload::Reload,
     signals::{Asked, Signals},
@@ -24,8 +25,6 @@ use crate::{
     credentials::{Live, Problem},
     error::io_sentence,
     gateway::Gateway,
-    limits::Limits,
-    net::descriptors,
     server::{Doors, Server},
 };
 
@@ -78,12 +77,14 @@ fn finish(traces: &Traces, runtime: &Runtime) {
 
 async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {
     let mut signals = Signals::catch().context("cannot catch signals")?;
-    raise_descriptor_limit(&config.limits);
+    let mut limits = config.limits.clone();
+    fit_descriptors(&mut limits);
     let gateway = match &config.audit.file {
-        Some(target) => Gateway::audited(config.limits.clone(), target)
+        Some(target) => Gateway::audited(limits, target)
             .map_err(|error| anyhow!("audit.file: {target} cannot be opened: {}", io_sentence(&error)))?,
-        None => Gateway::new(config.limits.clone()),
+        None => Gateway::new(limits),
     };
+    gateway.usages.replace(config.quota);
     gateway.policy.replace(Arc::new(config.policy()));
     let credentials = credentials(config)?;
     let mut reload_asked = false;
@@ -232,21 +233,6 @@ fn reload_announced(reload: &mut Reload, gateway: &Arc<Gateway>, credentials: &A
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager could not be told");
-    }
-}
-
-/// Sessions, listeners and gRPC connections take a file descriptor each. With fewer the gateway runs, and rests where they are used
-/// up; but who asks for many sessions should know.
-fn raise_descriptor_limit(limits: &Limits) {
-    let wanted = (limits.sessions + limits.listeners + limits.grpc_connections) as u64;
-    match descriptors::raise_limit() {
-        Ok(limit) if limit < wanted => tracing::warn!(
-            limit,
-            wanted,
-            "fewer file descriptors than the limits allow sessions, listeners and connections: raise the hard limit (ulimit -Hn)"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of file descriptors could not be raised"),
     }
 }
 

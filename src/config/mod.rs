@@ -17,6 +17,7 @@ mod off;
 mod open;
 mod policy;
 mod settings;
+mod shown;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -38,11 +39,12 @@ pub use self::{
     identity::Identities,
     open::open,
     policy::{PolicyConfig, ProfileChoice, Rules},
-    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
+    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting},
+    shown::markdown,
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::{audit::Target, limits::Limits};
+use crate::{audit::Target, limits::Limits, quota::Quota};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -73,6 +75,8 @@ pub struct Config {
     pub identities: Identities,
     /// All bounds.
     pub limits: Limits,
+    /// What one identity may use.
+    pub quota: Quota,
     /// Which profile follows the policy's rules.
     pub policy: PolicyConfig,
     /// The policy's rules.
@@ -163,6 +167,7 @@ impl Default for Config {
             insecure: InsecureConfig::default(),
             identities: Identities::default(),
             limits: Limits::default(),
+            quota: Quota::default(),
             policy: PolicyConfig::default(),
             rules: Rules::default(),
             declarations: Declarations::default(),

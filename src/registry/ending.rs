@@ -7,6 +7,7 @@ use crate::{
     audit::{Event, Who},
     changes::Change,
     envelope::{Body, CloseReason},
+    quota::Held,
     session::{self, Listener},
 };
 
@@ -14,6 +15,8 @@ pub(super) struct EndSession {
     pub(super) registry: Arc<Registry>,
     pub(super) session: Session,
     pub(super) reason: CloseReason,
+    /// What it takes of its owner's quota.
+    pub(super) place: Option<Held>,
 }
 
 impl Drop for EndSession {
@@ -27,6 +30,7 @@ impl Drop for EndSession {
         // Under the lock: see `sessions_and_traffic`.
         self.registry.metrics.sessions.ended(core.kind, self.reason, &self.session.traffic());
         drop(tables);
+        drop(self.place.take());
         self.registry.changes.publish(|| Change::SessionRemoved(core.scoped_id()));
         core.taps.end(self.reason);
         let (received, sent) = (core.received(), core.sent());
@@ -74,6 +78,8 @@ impl EndSession {
 pub(super) struct EndListener {
     pub(super) registry: Arc<Registry>,
     pub(super) listener: Arc<Listener>,
+    /// What it takes of its owner's quota.
+    pub(super) place: Option<Held>,
 }
 
 impl Drop for EndListener {
@@ -84,6 +90,7 @@ impl Drop for EndListener {
             tables.requests.remove(&(namespace, request.as_str()));
         }
         drop(tables);
+        drop(self.place.take());
         self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.scoped_id()));
         self.listener.close();
         self.registry.audit.record(|| {

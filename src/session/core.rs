@@ -22,6 +22,7 @@ use crate::{
     envelope::{Body, CloseReason, Envelope, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     identity::{Caller, Scoped},
+    quota::Usage,
     subscriber::Lane,
 };
 
@@ -44,7 +45,7 @@ pub enum Close {
 }
 
 /// What any session is opened with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionSpec {
     /// Inactivity timeout.
     pub timeout: Option<Duration>,
@@ -52,6 +53,8 @@ pub struct SessionSpec {
     pub on_timeout: OnTimeout,
     /// Orphan timeout.
     pub orphan_timeout: Option<Duration>,
+    /// What its owner uses.
+    pub usage: Option<Arc<Usage>>,
 }
 
 /// How far the session is on its way out.
@@ -84,6 +87,8 @@ pub struct Core {
     pub listener: Option<ListenerId>,
     /// When it was opened.
     pub created: SystemTime,
+    /// What its owner uses, where that is bounded.
+    pub usage: Option<Arc<Usage>>,
     opened: Instant,
     lifecycle: Lane,
     changes: Arc<Changes>,
@@ -131,6 +136,7 @@ impl Core {
             kind,
             listener,
             created: SystemTime::now(),
+            usage: spec.usage.clone(),
             opened: Instant::now(),
             lifecycle,
             changes,
@@ -274,6 +280,9 @@ impl Core {
 
     pub(super) fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(usage) = &self.usage {
+            usage.received.spend(bytes);
+        }
         self.note_activity();
     }
 
