@@ -27,6 +27,7 @@
 //! | 6 | [`admin`] | metrics, health and readiness over HTTP |
 //! | 6 | [`config`] | settings from file, environment and flags; what is declared in the file, checked and opened |
 //! | 6 | [`server`] | the gRPC server, and the way down |
+//! | 7 | [`commands`] | the commands that use a gateway, as clients of it |
 //! | 7 | [`cli`] | the command line, logs, signals |
 //!
 //! # The path of a byte
@@ -44,6 +45,7 @@ pub mod audit;
 pub mod changes;
 pub mod claims;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod credentials;
 pub mod envelope;

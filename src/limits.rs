@@ -10,6 +10,8 @@
 //! that carry next to nothing: queues are half empty at times, and so are the allocator's pages; for bulk it is 1.5. Each gRPC
 //! connection may hold what its streams have on their way besides: about 0.5 MiB a stream.
 //!
+//! Taps cost `taps x tap_queue_bytes` besides, an audit log `audit_queue_records x 0.5 KiB`, while their readers are slow.
+//!
 //! Kernel buffers come on top, and a control group (version 2) counts them: at most `2 x socket_receive_buffer_bytes` per TCP session
 //! that is paused and `2 x udp_receive_buffer_bytes` per UDP session, as the kernel doubles what it is asked for; and what the kernel
 //! allows (`net.ipv4.tcp_wmem`, by default up to 4 MiB) per TCP session whose peer does not read what was sent to it.
@@ -276,6 +278,8 @@ pub mod fixed {
     pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(600);
     /// The longest inactivity or orphan timeout.
     pub const SESSION_TIMEOUT: Duration = Duration::from_secs(86_400);
+    /// The longest a graceful close may take where its caller asks for a time.
+    pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3600);
     /// The shortest heartbeat interval.
     pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
     /// The longest page of a list.

@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 8] = [
     &["gateway"],
     &["api"],
     &["admin", "config", "server", "shutdown"],
-    &["cli", "main", "lib"],
+    &["commands", "cli", "main", "lib"],
 ];
 
 const MAX_LINES: usize = 400;

@@ -21,7 +21,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -79,6 +79,7 @@ pub struct Gateway {
     dialling: Count,
     tapping: Count,
     messages: AtomicU64,
+    stopping: AtomicBool,
     /// Held from looking for an earlier call with the same request id until the session or listener is entered.
     opening: Mutex<()>,
 }
@@ -127,12 +128,23 @@ impl Gateway {
             dialling: Count::default(),
             tapping: Count::default(),
             messages: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             opening: Mutex::new(()),
             registry: Arc::new(registry),
             metrics,
             audit,
             limits,
         })
+    }
+
+    /// It is about to go down: whoever asks is told from now on, although it may go on as before for a while.
+    pub fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is about to go down, or is on its way.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) || self.registry.is_draining()
     }
 
     /// Puts other bounds into force: at once for what is opened from now on and for every subscriber; sessions keep those they were

@@ -180,10 +180,10 @@ impl Gateway {
             let event = Event::DisconnectRequested { session: core.id.as_str(), abort: spec.abort };
             (Some(Who::calls(caller)), event)
         });
-        core.request_close(match spec.abort {
-            true => Close::Abort(CloseReason::Abort),
-            false => Close::Graceful(CloseReason::ByRequest),
-        });
+        match spec.abort {
+            true => core.request_close(Close::Abort(CloseReason::Abort)),
+            false => core.request_close_within(Close::Graceful(CloseReason::ByRequest), spec.close_timeout),
+        }
         Ok(())
     }
 }

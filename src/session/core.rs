@@ -58,6 +58,8 @@ pub struct SessionSpec {
 #[derive(Default)]
 struct Ending {
     request: Option<Close>,
+    /// How long a graceful close may take, where its caller said so.
+    patience: Option<Duration>,
     /// `disconnected` is emitted: nothing may come after it.
     ended: bool,
 }
@@ -207,9 +209,16 @@ impl Core {
 
     /// Asks for a close. An abort overrides a graceful close; otherwise the first wish counts.
     pub fn request_close(&self, wish: Close) {
+        self.request_close_within(wish, None);
+    }
+
+    /// As `request_close`, and how long a graceful close may take.
+    pub fn request_close_within(&self, wish: Close, patience: Option<Duration>) {
         let mut ending = self.ending();
         match (ending.request, wish) {
-            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => ending.request = Some(wish),
+            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => {
+                (ending.request, ending.patience) = (Some(wish), patience);
+            }
             _ => {}
         }
         drop(ending);
@@ -235,6 +244,11 @@ impl Core {
     /// The close asked for so far.
     pub fn close_request(&self) -> Option<Close> {
         self.ending().request
+    }
+
+    /// How long a graceful close may take, where its caller said so.
+    pub(super) fn close_patience(&self) -> Option<Duration> {
+        self.ending().patience
     }
 
     fn ending(&self) -> MutexGuard<'_, Ending> {

@@ -231,7 +231,9 @@ impl Task {
                 Some(reason)
             }
             Some(Close::Graceful(reason)) => {
-                let until = Instant::now() + patience(reason, self.session.limits.close_timeout);
+                let given = self.session.core.close_patience();
+                let until =
+                    Instant::now() + given.unwrap_or_else(|| patience(reason, self.session.limits.close_timeout));
                 if self.closing.is_none() {
                     self.closing = Some(Closing { reason, until, fin_sent: false });
                     self.session.core.timers_changed();
