@@ -119,6 +119,22 @@ fn scripts_learn_by_the_exit_code_and_people_by_the_rule() {
 }
 
 #[test]
+fn an_identity_of_the_file_asks_in_its_own_namespace_and_role() {
+    let hash = "0".repeat(64);
+    let token =
+        format!("[[identity.tokens]]\nname = \"ops\"\nnamespace = \"a\"\nrole = \"operator\"\nsha256 = \"{hash}\"\n");
+    let file = File::new(&format!("{TENANTS}{token}"));
+    let ask =
+        |more: &[&str]| json(&[&["--config", file.path(), "--dial", "10.1.2.3:5432", "--identity"], more].concat());
+    let (code, answer) = ask(&["ops"]);
+    assert_eq!((code, &answer["namespace"], &answer["role"]), (0, &"a".into(), &"operator".into()), "{answer}");
+    let (code, answer) = ask(&["ops", "--namespace", "b", "--role", "user"]);
+    assert_eq!((code, &answer["namespace"], &answer["role"]), (1, &"b".into(), &"user".into()), "{answer}");
+    let (code, answer) = ask(&["a"]);
+    assert_eq!((code, &answer["namespace"], &answer["role"]), (0, &"a".into(), &"user".into()), "{answer}");
+}
+
+#[test]
 fn without_a_file_the_defaults_answer() {
     assert_eq!(said(&["--dial", "127.0.0.1:80"]).0, 0);
     let (code, text) = said(&["--dial", "127.0.0.1:50051"]);
