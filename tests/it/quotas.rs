@@ -127,6 +127,7 @@ async fn every_count_is_reached_by_its_own_identity_alone_and_given_back() {
         session_id: spec.session_id,
         abort: false,
         subscriber: String::new(),
+        close_timeout: None,
     };
     inside.disconnect(&a, &close).expect("closes");
     'gone: loop {
@@ -172,6 +173,7 @@ async fn dials_are_bounded_in_number_and_in_rate() {
         session_id: pending.session_id.as_str().to_owned(),
         abort: true,
         subscriber: String::new(),
+        close_timeout: None,
     };
     inside.disconnect(&a, &close).expect("gives up");
     eventually("it is given up", || async { inside.registry.sessions().is_empty() }).await;
