@@ -79,9 +79,21 @@ impl ListenerId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId(pub u64);
 
+impl MessageId {
+    /// As callers see it. Made for every send, so not with the machinery of formatting.
+    pub fn text(self) -> String {
+        let (prefix, mut digits) = ("msg-", itoa::Buffer::new());
+        let digits = digits.format(self.0);
+        let mut text = String::with_capacity(prefix.len() + digits.len());
+        text.push_str(prefix);
+        text.push_str(digits);
+        text
+    }
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "msg-{}", self.0)
+        f.write_str(&self.text())
     }
 }
 

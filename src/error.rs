@@ -124,6 +124,11 @@ impl Error {
         Self::new(Reason::LimitReached, message).with("limit", limit).with("value", value)
     }
 
+    /// A limit was reached that holds for all callers together.
+    pub fn global_limit(limit: &'static str, value: impl fmt::Display, message: impl Into<String>) -> Self {
+        Self::limit(limit, value, message).with("scope", "global")
+    }
+
     /// The gateway is going down.
     pub fn shutting_down() -> Self {
         Self::new(Reason::ShuttingDown, "the gateway is shutting down: nothing new is opened; retry later or elsewhere")

@@ -17,6 +17,7 @@
 //! | 1 | [`audit`] | who did what, as JSON lines that cannot be forged |
 //! | 1 | [`net`] | every socket: resolving, connecting, binding, options, multicast |
 //! | 1 | [`subscriber`] | named receivers, their bounded ordered backlog, streams, credit, acks, resume |
+//! | 1 | [`memory`] | how much memory this process may have, and has |
 //! | 1 | [`claims`] | who gets a session's data |
 //! | 1 | [`changes`] | what changed, for those who watch |
 //! | 1 | [`policy`] | who may dial and bind what: address classes, rules, profiles |
@@ -27,6 +28,7 @@
 //! | 6 | [`admin`] | metrics, health and readiness over HTTP |
 //! | 6 | [`config`] | settings from file, environment and flags; what is declared in the file, checked and opened |
 //! | 6 | [`server`] | the gRPC server, and the way down |
+//! | 7 | [`commands`] | the commands that use a gateway, as clients of it |
 //! | 7 | [`cli`] | the command line, logs, signals |
 //!
 //! # The path of a byte
@@ -44,6 +46,7 @@ pub mod audit;
 pub mod changes;
 pub mod claims;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod credentials;
 pub mod envelope;
@@ -52,6 +55,7 @@ pub mod framing;
 pub mod gateway;
 pub mod identity;
 pub mod limits;
+pub mod memory;
 pub mod metrics;
 pub mod net;
 pub mod policy;

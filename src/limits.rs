@@ -10,6 +10,11 @@
 //! that carry next to nothing: queues are half empty at times, and so are the allocator's pages; for bulk it is 1.5. Each gRPC
 //! connection may hold what its streams have on their way besides: about 0.5 MiB a stream.
 //!
+//! What waits for all subscribers together is bounded by `backlog_bytes` besides, whatever their number: 3 times it at the most, and
+//! what every session may read within a tenth of a second. `memory_refuse_percent` and `memory_pause_percent` watch the sum of all.
+//!
+//! Taps cost `taps x tap_queue_bytes` besides, an audit log `audit_queue_records x 0.5 KiB`, while their readers are slow.
+//!
 //! Kernel buffers come on top, and a control group (version 2) counts them: at most `2 x socket_receive_buffer_bytes` per TCP session
 //! that is paused and `2 x udp_receive_buffer_bytes` per UDP session, as the kernel doubles what it is asked for; and what the kernel
 //! allows (`net.ipv4.tcp_wmem`, by default up to 4 MiB) per TCP session whose peer does not read what was sent to it.
@@ -42,10 +47,15 @@ pub struct Limits {
     pub subscribers: usize,
     /// Streams attached to one subscriber.
     pub streams_per_subscriber: usize,
+    /// Subscribe and Attach streams.
+    pub streams: usize,
     /// Concurrent `Watch` streams.
     pub watchers: usize,
     /// Undelivered bytes of one subscriber. When reached, its TCP sessions are not read and its oldest datagrams go.
     pub subscriber_backlog_bytes: usize,
+    /// Undelivered bytes of all subscribers. When reached, nothing is read until half of it is delivered; looked at ten times a
+    /// second. 0: no bound but those of the parts.
+    pub backlog_bytes: usize,
     /// Undelivered bytes of one session: its share of the backlog.
     pub session_backlog_bytes: usize,
     /// What a session with nothing undelivered may still read when its subscriber's backlog is full, so that bulk does not starve
@@ -114,8 +124,16 @@ pub struct Limits {
     pub socket_receive_buffer_bytes: usize,
     /// SO_RCVBUF of UDP sockets. 0: leave it to the kernel.
     pub udp_receive_buffer_bytes: usize,
+    /// Connections accepted by one listener in a second; further ones wait in the kernel's queue. 0: as they come.
+    pub accepts_per_second: usize,
     /// Connections waiting to be accepted by one listener.
     pub listen_backlog: u32,
+    /// What this process may occupy. 0: what its control group allows, if that has a bound.
+    pub memory_bytes: usize,
+    /// From this share of it on nothing more is opened.
+    pub memory_refuse_percent: u32,
+    /// From this share of it on nothing more is read.
+    pub memory_pause_percent: u32,
     /// gRPC connections. Further ones are closed at once.
     pub grpc_connections: usize,
     /// gRPC connections of one address, so that one client cannot shut all others out.
@@ -171,8 +189,10 @@ impl Default for Limits {
             name_lookups: 32,
             subscribers: 4096,
             streams_per_subscriber: 16,
+            streams: 16_384,
             watchers: 64,
             subscriber_backlog_bytes: 16 * MIB,
+            backlog_bytes: 1024 * MIB,
             session_backlog_bytes: 256 * KIB,
             full_backlog_read_bytes: 4 * KIB,
             subscriber_events: 32_768,
@@ -202,7 +222,11 @@ impl Default for Limits {
             close_timeout: Duration::from_secs(10),
             socket_receive_buffer_bytes: 128 * KIB,
             udp_receive_buffer_bytes: MIB,
+            accepts_per_second: 0,
             listen_backlog: 1024,
+            memory_bytes: 0,
+            memory_refuse_percent: 85,
+            memory_pause_percent: 95,
             grpc_connections: 1024,
             grpc_connections_per_peer: 512,
             grpc_handshakes: 256,
@@ -262,6 +286,8 @@ pub mod fixed {
     pub const TOKEN_BYTES: usize = 8 * 1024;
     /// Session ids in a Subscribe filter.
     pub const FILTER_SESSIONS: usize = 1024;
+    /// File descriptors of the process itself: its logs, its event queue, its ports, lookups and datagrams under way.
+    pub const OWN_DESCRIPTORS: usize = 64;
     /// Multicast groups of one UDP socket.
     pub const MULTICAST_GROUPS: usize = 64;
     /// A UDP payload: 65535 less the UDP and IPv4 headers.
@@ -276,6 +302,8 @@ pub mod fixed {
     pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(600);
     /// The longest inactivity or orphan timeout.
     pub const SESSION_TIMEOUT: Duration = Duration::from_secs(86_400);
+    /// The longest a graceful close may take where its caller asks for a time.
+    pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3600);
     /// The shortest heartbeat interval.
     pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
     /// The longest page of a list.
@@ -285,6 +313,20 @@ pub mod fixed {
 }
 
 impl Limits {
+    /// Lowers what takes file descriptors until all of it fits: new clients, and health for whoever watches, must come in although
+    /// every session is open. True: something was lowered.
+    pub fn fit(&mut self, descriptors: usize) -> bool {
+        let own = fixed::OWN_DESCRIPTORS.min(descriptors / 4);
+        if own + self.sessions + self.listeners + self.grpc_connections <= descriptors {
+            return false;
+        }
+        self.grpc_connections = self.grpc_connections.min(descriptors / 4).max(1);
+        self.listeners = self.listeners.min(descriptors / 8).max(1);
+        let left = descriptors.saturating_sub(own + self.grpc_connections + self.listeners);
+        self.sessions = self.sessions.min(left).max(1);
+        true
+    }
+
     /// The bounds of line framing.
     pub fn line(&self) -> LineLimits {
         LineLimits { line_bytes: self.line_bytes, held_lines: self.line_held_lines, held_bytes: self.line_held_bytes }
@@ -296,6 +338,24 @@ impl Limits {
             pattern_bytes: self.pattern_bytes,
             compiled_bytes: self.pattern_compiled_bytes,
             nest: self.pattern_nesting,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_descriptors_is_lowered_until_it_fits_and_only_then() {
+        for descriptors in [40, 120, 1024, 4096, 1 << 20] {
+            let mut limits = Limits::default();
+            let lowered = limits.fit(descriptors);
+            let all = limits.sessions + limits.listeners + limits.grpc_connections;
+            assert!(all + descriptors.min(256) / 4 <= descriptors, "{descriptors}: {all}");
+            assert!(limits.sessions >= (descriptors / 4).min(16_384), "{descriptors}: {}", limits.sessions);
+            assert_eq!(lowered, descriptors < 17_728, "{descriptors}");
+            assert!(!limits.fit(descriptors), "once is enough");
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     identity::Scoped,
     limits::LiveLimits,
     metrics::{Door, Metrics, Traffic},
+    quota::Pressure,
     session::{Close, Core, Listener, TcpSession, UdpSession, accept_loop},
 };
 
@@ -92,6 +93,7 @@ struct Tables {
 /// The table of everything that lives.
 pub struct Registry {
     limits: Arc<LiveLimits>,
+    pressure: Arc<Pressure>,
     changes: Arc<Changes>,
     metrics: Arc<Metrics>,
     audit: Arc<Audit>,
@@ -103,9 +105,16 @@ pub struct Registry {
 
 impl Registry {
     /// An empty registry.
-    pub fn new(limits: Arc<LiveLimits>, changes: Arc<Changes>, metrics: Arc<Metrics>, audit: Arc<Audit>) -> Self {
+    pub fn new(
+        limits: Arc<LiveLimits>,
+        pressure: Arc<Pressure>,
+        changes: Arc<Changes>,
+        metrics: Arc<Metrics>,
+        audit: Arc<Audit>,
+    ) -> Self {
         Self {
             limits,
+            pressure,
             changes,
             metrics,
             audit,
@@ -156,12 +165,13 @@ impl Registry {
         }
         let most = self.limits.now().sessions;
         if tables.sessions.len() >= most {
-            return Err(Error::limit(
+            return Err(Error::global_limit(
                 "sessions",
                 most,
                 format!("there are {most} sessions, as many as may be; end some first"),
             ));
         }
+        let place = session.core().usage.as_ref().map(|usage| usage.session()).transpose()?;
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
         if let Some((key, opened)) = request {
             tables.requests.insert(Scoped::new(&id.namespace, key.id), (key.request, opened));
@@ -171,8 +181,7 @@ impl Registry {
         drop(tables);
         self.metrics.sessions.opened(session.core().kind);
         self.changes.publish(|| Change::SessionAdded(id));
-        // Ends the session in Drop, so that not even a panic in its task leaves it behind.
-        let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error };
+        let mut end = EndSession { registry: Arc::clone(self), session, reason: CloseReason::Error, place };
         self.tasks.spawn(async move {
             end.reason = run.await;
             drop(end);
@@ -197,12 +206,13 @@ impl Registry {
         self.check_open()?;
         let most = self.limits.now().listeners;
         if tables.listeners.len() >= most {
-            return Err(Error::limit(
+            return Err(Error::global_limit(
                 "listeners",
                 most,
                 format!("there are {most} listeners, as many as may be; end some first"),
             ));
         }
+        let place = listener.spec.session.usage.as_ref().map(|usage| usage.listener()).transpose()?;
         let request_id = request.as_ref().map(|(key, _)| key.id.clone());
         if let Some((key, opened)) = request {
             tables.requests.insert(Scoped::new(&listener.owner.namespace, key.id), (key.request, opened));
@@ -212,7 +222,7 @@ impl Registry {
         drop(tables);
         self.metrics.sessions.listeners_opened.increment();
         self.changes.publish(|| Change::ListenerAdded(listener.scoped_id()));
-        let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener) };
+        let end = EndListener { registry: Arc::clone(self), listener: Arc::clone(listener), place };
         let listener = Arc::clone(listener);
         self.tasks.spawn(async move {
             let failed = || end.registry.metrics.doors.accept_failed(Door::Listener);
@@ -224,7 +234,7 @@ impl Registry {
 
     /// Whether another session may be opened.
     pub fn has_room(&self) -> bool {
-        !self.draining.is_cancelled() && self.read().sessions.len() < self.limits.now().sessions
+        self.check_open().is_ok() && self.read().sessions.len() < self.limits.now().sessions
     }
 
     /// The session of this id in a namespace. One of another namespace is not there.
@@ -332,7 +342,21 @@ impl Registry {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.draining.is_cancelled() { Err(Error::shutting_down()) } else { Ok(()) }
+        if self.draining.is_cancelled() { Err(Error::shutting_down()) } else { self.check_memory() }
+    }
+
+    /// Whether there is memory for more to be opened.
+    ///
+    /// # Errors
+    /// LIMIT_REACHED.
+    pub fn check_memory(&self) -> Result<(), Error> {
+        if self.pressure.refuses() {
+            let most = self.limits.now().memory_refuse_percent;
+            let message =
+                "memory is nearly used up: nothing is opened until there is more; try again later or elsewhere";
+            return Err(Error::global_limit("memory_refuse_percent", most, message));
+        }
+        Ok(())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Tables> {

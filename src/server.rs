@@ -32,7 +32,7 @@ use crate::{
         Callers, GatewayService, SessionsService,
         proto::{
             DESCRIPTORS, session_service_server::SessionServiceServer,
-            socket_gateway_service_server::SocketGatewayServiceServer,
+            streamed::socket_gateway_service_server::SocketGatewayServiceServer,
         },
     },
     credentials::Live,
@@ -174,6 +174,7 @@ impl Server {
             ended = &mut server => Some(ended),
         };
         if result.is_none() {
+            self.gateway.announce_stop();
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
@@ -239,7 +240,7 @@ fn router(gateway: &Arc<Gateway>, doors: &Doors) -> (HealthReporter, Router<Laye
         .max_decoding_message_size(limits.grpc_message_bytes);
     let health_alone = builder(limits).add_service(health_service.clone());
     let router = builder(limits)
-        .layer(CountCalls::new(&gateway.metrics))
+        .layer(CountCalls::new(gateway))
         .layer(Authentication::new(asked, open))
         .add_service(sockets)
         .add_service(sessions)

@@ -14,13 +14,13 @@ use std::{
 /// Ground floor first. A new room gets its place here before it gets code.
 const FLOORS: [&[&str]; 8] = [
     &["error", "envelope", "identity", "limits", "quota", "framing"],
-    &["audit", "metrics", "changes", "credentials", "net", "subscriber", "claims", "policy"],
+    &["audit", "memory", "metrics", "changes", "credentials", "net", "subscriber", "claims", "policy"],
     &["session"],
     &["registry"],
     &["gateway"],
     &["api"],
     &["admin", "config", "server", "shutdown"],
-    &["cli", "main", "lib"],
+    &["commands", "cli", "main", "lib"],
 ];
 
 const MAX_LINES: usize = 400;

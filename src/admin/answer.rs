@@ -36,7 +36,7 @@ pub(super) async fn answer(
             metrics(gateway, Format::accepted(accept.unwrap_or_default())).await
         }
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" if gateway.registry.is_draining() => text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
+        "/readyz" if gateway.is_stopping() => text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
         "/readyz" => text(StatusCode::OK, "ready\n"),
         _ => text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n"),
     })

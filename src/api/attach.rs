@@ -19,6 +19,7 @@ use tonic::{Request, Status, Streaming};
 
 use super::{
     answers::{Answers, Returned},
+    down::AttachMessage,
     gateway_service::send_response,
     gathering::Gathering,
     padding::Padding,
@@ -37,7 +38,7 @@ use crate::{
 
 pub(super) fn datagram_response(sent: &DatagramSent) -> proto::UdpOutResponse {
     proto::UdpOutResponse {
-        message_id: sent.message_id.to_string(),
+        message_id: sent.message_id.text(),
         host: host_text(&sent.to),
         port: sent.to.port().into(),
         bytes: sent.bytes as u32,
@@ -228,12 +229,12 @@ pub struct AttachStream {
 }
 
 impl Stream for AttachStream {
-    type Item = Result<proto::AttachResponse, Status>;
+    type Item = Result<AttachMessage, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         ready!(this.gathering.poll(cx));
-        let mut response = proto::AttachResponse::default();
+        let mut response = AttachMessage::default();
         let mut ready = false;
         // The start goes first; afterwards answers and envelopes share messages.
         if !this.over {
@@ -246,13 +247,13 @@ impl Stream for AttachStream {
                 Poll::Pending => {}
             }
         }
-        if response.start.is_none() {
+        if response.rest.start.is_none() {
             let mut pending = this.answers.lock();
             if let Some(error) = pending.ended.take() {
                 (this.over, this.last_words) = (true, Some(error));
             }
             let credit = this.gateway.limits.now().attach_send_credit_bytes;
-            ready |= this.answers.take(&mut pending, credit, &mut response);
+            ready |= this.answers.take(&mut pending, credit, &mut response.rest);
             if !ready && this.over {
                 return Poll::Ready(this.last_words.take().map(|error| Err(error.into())));
             }
@@ -264,20 +265,18 @@ impl Stream for AttachStream {
             this.gathering.sleep();
             return Poll::Pending;
         }
-        this.gathering.took(response.envelopes.len() + response.answers.len());
-        response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
+        this.gathering.took(response.envelopes + response.rest.answers.len());
+        response.rest.padding = this.padding.of(response.envelopes, || response.encoded_len());
         Poll::Ready(Some(Ok(response)))
     }
 }
 
 impl AttachStream {
-    fn render(&self, batch: Batch, response: &mut proto::AttachResponse) {
+    fn render(&self, batch: Batch, response: &mut AttachMessage) {
         let credit = self.gateway.limits.now().attach_send_credit_bytes as u64;
-        response.start = batch.start.map(|start| render::start(start, &self.gateway.instance_id, credit));
-        response.gap = batch.gap.map(render::gap);
-        response.heartbeat = batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence });
-        let envelopes = batch.envelopes.into_iter();
-        response.envelopes =
-            envelopes.map(|(sequence, envelope)| render::envelope(sequence, envelope, self.format)).collect();
+        response.rest.start = batch.start.map(|start| render::start(start, &self.gateway.instance_id, credit));
+        response.rest.gap = batch.gap.map(render::gap);
+        response.rest.heartbeat = batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence });
+        response.extend(batch.envelopes, self.format);
     }
 }

@@ -13,12 +13,13 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     attach,
     callers::Callers,
+    down::SubscribeMessage,
     gathering::Gathering,
     padding::Padding,
     parse,
     parse_fields::is_name,
     parse_udp,
-    proto::{self, socket_gateway_service_server::SocketGatewayService},
+    proto::{self, streamed::socket_gateway_service_server::SocketGatewayService},
     render::{self, PayloadFormat},
 };
 use crate::{
@@ -229,7 +230,7 @@ impl SocketGatewayService for GatewayService {
 
 pub(super) fn send_response(sent: &Sent) -> proto::TcpSendResponse {
     proto::TcpSendResponse {
-        message_id: sent.message_id.to_string(),
+        message_id: sent.message_id.text(),
         chunk_count: sent.written.chunk_count,
         write_offset: sent.written.write_offset,
     }
@@ -245,7 +246,7 @@ pub struct SubscribeStream {
 }
 
 impl Stream for SubscribeStream {
-    type Item = Result<proto::SubscribeResponse, Status>;
+    type Item = Result<SubscribeMessage, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let (format, this) = (self.format, &mut *self);
@@ -258,21 +259,19 @@ impl Stream for SubscribeStream {
             let batch = next?;
             Some(batch.map_err(Status::from).map(|batch| {
                 let mut response = response(batch, format, &this.instance_id);
-                this.gathering.took(response.envelopes.len());
-                response.padding = this.padding.of(response.envelopes.len(), || response.encoded_len());
+                this.gathering.took(response.envelopes);
+                response.rest.padding = this.padding.of(response.envelopes, || response.encoded_len());
                 response
             }))
         })
     }
 }
 
-fn response(batch: Batch, format: PayloadFormat, instance_id: &str) -> proto::SubscribeResponse {
-    let envelopes = batch.envelopes.into_iter();
-    proto::SubscribeResponse {
-        start: batch.start.map(|start| render::start(start, instance_id, 0)),
-        gap: batch.gap.map(render::gap),
-        envelopes: envelopes.map(|(sequence, envelope)| render::envelope(sequence, envelope, format)).collect(),
-        heartbeat: batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence }),
-        padding: bytes::Bytes::new(),
-    }
+fn response(batch: Batch, format: PayloadFormat, instance_id: &str) -> SubscribeMessage {
+    let mut response = SubscribeMessage::default();
+    response.rest.start = batch.start.map(|start| render::start(start, instance_id, 0));
+    response.rest.gap = batch.gap.map(render::gap);
+    response.rest.heartbeat = batch.heartbeat.map(|last_sequence| proto::Heartbeat { last_sequence });
+    response.extend(batch.envelopes, format);
+    response
 }

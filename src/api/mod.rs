@@ -4,6 +4,8 @@ mod access;
 mod answers;
 mod attach;
 mod callers;
+mod data_field;
+mod down;
 mod gateway_service;
 mod gathering;
 mod padding;
@@ -20,6 +22,7 @@ pub use self::{
     access::Access,
     attach::AttachStream,
     callers::Callers,
+    down::{AttachMessage, Down, SubscribeMessage},
     gateway_service::{GatewayService, SubscribeStream},
     parse::{connect_spec, listen_spec},
     parse_udp::udp_in_spec,

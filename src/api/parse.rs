@@ -254,8 +254,10 @@ pub(super) fn disconnect_spec(request: proto::TcpDisconnectRequest) -> Result<Di
     let mut faults = Faults::default();
     required(&mut faults, "session_id", &request.session_id);
     faults.name("subscriber", &request.subscriber);
+    let close_timeout = faults.duration("close_timeout", request.close_timeout.as_ref(), fixed::CLOSE_TIMEOUT);
     faults.check(Reason::RequestInvalid)?;
-    Ok(DisconnectSpec { session_id: request.session_id, abort: request.abort, subscriber: request.subscriber })
+    let proto::TcpDisconnectRequest { session_id, abort, subscriber, .. } = request;
+    Ok(DisconnectSpec { session_id, abort, subscriber, close_timeout })
 }
 
 /// # Errors

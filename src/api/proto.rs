@@ -11,5 +11,10 @@
 
 tonic::include_proto!("tcpip.v1");
 
+/// The service whose streams carry `api::down`'s messages instead of generated ones.
+pub mod streamed {
+    include!(concat!(env!("OUT_DIR"), "/streamed/tcpip.v1.rs"));
+}
+
 /// The descriptors that reflection serves.
 pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("tcpip_descriptor");

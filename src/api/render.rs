@@ -151,13 +151,13 @@ pub(super) fn envelope(sequence: u64, envelope: Envelope, format: PayloadFormat)
             (proto::Event::Data, Some(envelope::Detail::Data(received(&from, payload, utf8, format))))
         }
         Body::Sent { message_id, chunk_count } => {
-            let message_id = message_id.to_string();
+            let message_id = message_id.text();
             let sent = proto::Sent { message_id, chunk_count, ..proto::Sent::default() };
             (proto::Event::Sent, Some(envelope::Detail::Sent(sent)))
         }
         Body::DatagramSent { message_id, to, bytes } => {
             let sent = proto::Sent {
-                message_id: message_id.to_string(),
+                message_id: message_id.text(),
                 chunk_count: 0,
                 host: host_text(&to),
                 port: to.port().into(),

@@ -140,6 +140,9 @@ pub enum Event<'a> {
     AuthenticationFailed {
         /// The method.
         method: &'a str,
+        /// Where the call came from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<SocketAddr>,
     },
     /// So many records are missing before this one.
     RecordsLost {

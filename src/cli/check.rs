@@ -55,10 +55,10 @@ pub(super) struct CheckArguments {
     /// Who asks [default: whoever calls a gateway without identities]
     #[arg(long, value_name = "NAME")]
     identity: Option<String>,
-    /// Its namespace
+    /// Its namespace [default: of the token of that name in the file; else the identity itself]
     #[arg(long, value_name = "NAME", requires = "identity")]
     namespace: Option<String>,
-    /// Its role: user, operator or observer [default: user]
+    /// Its role: user, operator or observer [default: of the token of that name in the file; else user]
     #[arg(long, value_name = "ROLE", requires = "identity")]
     role: Option<String>,
     /// How the answer is written
@@ -120,7 +120,7 @@ fn answer(arguments: &CheckArguments) -> Result<(), Failure> {
         Some(file) => Config::of_file(file).map_err(Failure::Configuration)?,
         None => Config::default(),
     };
-    let caller = caller(arguments)?;
+    let caller = caller(arguments, &config)?;
     let in_force = config.policy_in_force();
     let protocol = if arguments.udp { Protocol::Udp } else { Protocol::Tcp };
     let answer = if let Some(dial) = &arguments.dial {
@@ -149,16 +149,25 @@ fn answer(arguments: &CheckArguments) -> Result<(), Failure> {
     if answer.verdict.allowed { Ok(()) } else { Err(Failure::Denied) }
 }
 
-fn caller(arguments: &CheckArguments) -> Result<Caller, Failure> {
+/// Who asks: where the file has a token of this name its namespace and role, unless others are given.
+fn caller(arguments: &CheckArguments, config: &Config) -> Result<Caller, Failure> {
     let Some(identity) = &arguments.identity else { return Ok(Caller::clone(&Caller::local())) };
+    let known =
+        config.identities.tokens.iter().map(|token| &token.caller).find(|caller| *caller.identity == **identity);
     let role = match &arguments.role {
-        None => Role::User,
+        None => known.map_or(Role::User, |caller| caller.role),
         Some(name) => {
-            let known = Role::ALL.map(Role::as_str).join(", ");
-            Role::named(name).ok_or_else(|| usage(format!("--role \"{name}\" must be one of {known}")))?
+            let roles = Role::ALL.map(Role::as_str).join(", ");
+            Role::named(name).ok_or_else(|| usage(format!("--role \"{name}\" must be one of {roles}")))?
         }
     };
-    let namespace = arguments.namespace.as_deref().unwrap_or_default().into();
+    let namespace = match (&arguments.namespace, known) {
+        (Some(namespace), _) => namespace.as_str().into(),
+        (None, Some(caller)) => Arc::clone(&caller.namespace),
+        // As identities have it that are given none.
+        (None, None) if config.has_identity() => identity.as_str().into(),
+        (None, None) => "".into(),
+    };
     Ok(Caller { identity: identity.as_str().into(), namespace, role })
 }
 

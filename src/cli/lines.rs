@@ -49,6 +49,7 @@ where
         let line = Line {
             timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
             level: metadata.level().as_str(),
+            message: fields.0.remove("message"),
             fields: fields.0,
             target: metadata.target(),
         };
@@ -63,6 +64,8 @@ where
 struct Line<'a> {
     timestamp: String,
     level: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Value>,
     #[serde(flatten)]
     fields: Map<String, Value>,
     target: &'a str,

@@ -11,7 +11,7 @@ use std::{
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, LevelFilter, filter_fn},
     fmt::{self, time::ChronoLocal},
     layer::SubscriberExt,
     reload,
@@ -46,7 +46,9 @@ pub(super) fn start(config: &LogConfig, traces: &Traces) -> Logs {
     let lost = writer.error_counter();
     let (filter, handle) = reload::Layer::new(filter(config));
     // Spans of calls are for traces: a line of a log names its session, not the call that happened to be served.
-    let filter = filter.and(filter_fn(|metadata| metadata.target() != CALLS));
+    // The hint lets the other filter's stand: without one every callsite of every library would be asked, down to the last trace.
+    let not_calls = filter_fn(|metadata| metadata.target() != CALLS).with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter.and(not_calls);
     let lines = fmt::layer().with_writer(writer);
     let lines = if is_human(config) {
         let lines = lines.with_timer(ChronoLocal::new("%H:%M:%S%.3f".to_owned()));
@@ -57,7 +59,8 @@ pub(super) fn start(config: &LogConfig, traces: &Traces) -> Logs {
     let spans = traces.tracer().map(|tracer| {
         let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
         let layer = layer.with_tracked_inactivity(false).with_target(false);
-        layer.with_filter(filter_fn(|metadata| metadata.is_span() && [CALLS, SESSIONS].contains(&metadata.target())))
+        let of_ours = filter_fn(|metadata| metadata.is_span() && [CALLS, SESSIONS].contains(&metadata.target()));
+        layer.with_filter(of_ours.with_max_level_hint(LevelFilter::DEBUG))
     });
     tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).init();
     Logs { filter: handle, lost, told: Cell::new(0), _writer: guard }

@@ -1,9 +1,10 @@
-//! The command line: `serve`, `check`, `settings` and `token`.
+//! The command line: `serve`, `check`, `settings`, `token`, `completion`, and the commands that use a gateway (`commands`).
 //!
 //! Exit codes: 0 when all went well, 64 when the command line or the configuration is wrong, 1 for everything else; `check` has more.
 
 mod activation;
 mod check;
+mod descriptors;
 mod lines;
 mod logging;
 mod reload;
@@ -19,10 +20,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::{activation::Inherited, check::CheckArguments, reload::Reload, traces::Traces};
-use crate::config::{self, Config, Faults, Flags};
+use crate::{
+    commands,
+    config::{self, Config, Faults, Flags},
+};
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -39,8 +44,11 @@ struct Arguments {
     serve: ServeArguments,
 }
 
-const AFTER_HELP: &str = "Without a command: serve. Settings come from the file, the environment (SOCKET_GATEWAY_*) \
-                          and flags; later ones win.";
+const AFTER_HELP: &str = "Without a command: serve. Its settings come from the file, the environment (SOCKET_GATEWAY_*) \
+                          and flags; later ones win. The other commands use a gateway: --gateway or SOCKET_GATEWAY_TARGET \
+                          names it.\n\nExit codes: 0 all went well, 1 failed, 64 wrong command line, configuration or \
+                          request, 66 no such session or listener, 69 the gateway cannot be reached, 75 no answer in time, \
+                          77 not permitted, 130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -52,6 +60,13 @@ enum Command {
     Settings,
     /// Make a bearer token, and the table for the configuration file that lets it in
     Token(token::TokenArguments),
+    /// Print a script that completes this command line in a shell
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+    #[command(flatten)]
+    Use(commands::Command),
 }
 
 #[derive(Args)]
@@ -87,6 +102,8 @@ pub enum Failure {
     Configuration(Faults),
     /// The file that was to be checked is wrong.
     Check(Faults),
+    /// A command that uses a gateway did not do all it was asked to.
+    Use(commands::End),
     /// The policy denies what was asked for, as was told.
     Denied,
     /// The name that was asked for has no address.
@@ -110,6 +127,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
             let text = token::text(&arguments).map_err(|error| Failure::Runtime(error.into()))?;
             print(&text)
         }
+        Some(Command::Completion { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "socket-gateway", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Some(Command::Use(command)) => command.run().map_err(Failure::Use),
     }
 }
 
@@ -117,7 +140,7 @@ fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let (flags, environment) = (Flags::from(arguments), config::environment());
     let config = Config::load(&flags, &environment).map_err(Failure::Configuration)?;
     let inherited = Inherited::take(&environment).map_err(Failure::Runtime)?;
-    let runtime = serve::runtime().map_err(Failure::Runtime)?;
+    let runtime = serve::runtime(&config.runtime).map_err(Failure::Runtime)?;
     // The exporter of traces lives on the runtime.
     let entered = runtime.enter();
     let traces = Traces::start(&config.tracing).map_err(Failure::Runtime)?;
@@ -177,6 +200,7 @@ impl Failure {
                 let _ = writeln!(io::stderr(), "{faults}");
                 ExitCode::FAILURE
             }
+            Self::Use(end) => end.tell(),
             Self::Denied => ExitCode::FAILURE,
             Self::NoHost(reason) => {
                 let _ = writeln!(io::stderr(), "socket-gateway: {reason}");

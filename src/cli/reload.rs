@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, sync::Arc};
 
-use super::logging::Logs;
+use super::{descriptors::fit_descriptors, logging::Logs};
 use crate::{
     config::{Config, Flags},
     credentials::Live,
@@ -70,7 +70,9 @@ impl Reload {
         let config = config.as_started(&self.started);
         let differences = config.live_differences(&self.in_force);
         logs.apply(&config.log);
-        gateway.limit(config.limits.clone());
+        let mut limits = config.limits.clone();
+        fit_descriptors(&mut limits);
+        gateway.limit(limits, config.quota);
         let policy = config.policy();
         if policy != self.in_force.policy() {
             gateway.policy.replace(Arc::new(policy));

@@ -1,14 +1,19 @@
 //! `serve`: from a configuration to a running gateway, and to its end.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
 use sd_notify::NotifyState;
-use tokio::{runtime::Runtime, time::MissedTickBehavior};
+use tokio::{
+    runtime::{Builder, Handle, Runtime, RuntimeFlavor},
+    sync::oneshot,
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     activation::Inherited,
+    descriptors::fit_descriptors,
     logging::{self, Logs},
     reload::Reload,
     signals::{Asked, Signals},
@@ -16,18 +21,22 @@ use super::{
 };
 use crate::{
     admin::AdminServer,
-    config::{self, Config},
+    config::{self, Config, RuntimeConfig},
     credentials::{Live, Problem},
     error::io_sentence,
     gateway::Gateway,
-    limits::Limits,
-    net::descriptors,
     server::{Doors, Server},
 };
 
-/// What everything runs on.
-pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")
+/// What everything runs on. A single thread has no queue that others may take from and nobody to wake, which saves up to a third of the
+/// processor time of a call (docs/benchmark.md).
+pub(super) fn runtime(config: &RuntimeConfig) -> anyhow::Result<Runtime> {
+    let threads = match config.threads {
+        0 => thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
+    };
+    let mut builder = if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.worker_threads(threads).enable_all().build().context("cannot start threads")
 }
 
 /// Serves until a signal.
@@ -40,20 +49,42 @@ pub(super) fn run(
     traces: &Traces,
 ) -> anyhow::Result<()> {
     let result = runtime.block_on(serve(config, reload, inherited, logs));
-    traces.finish();
+    finish(traces, &runtime);
     // A name lookup may hang in the system's resolver: nobody waits for its answer any more.
     runtime.shutdown_background();
     result
 }
 
+/// Does what blocks for a moment; other threads go on where there are some.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
+    }
+}
+
+/// Sends what is queued of traces while the runtime goes on: with a single thread nobody else would carry it out.
+fn finish(traces: &Traces, runtime: &Runtime) {
+    thread::scope(|scope| {
+        let (done, finished) = oneshot::channel();
+        scope.spawn(|| {
+            traces.finish();
+            let _ = done.send(());
+        });
+        let _ = runtime.block_on(finished);
+    });
+}
+
 async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: &Logs) -> anyhow::Result<()> {
     let mut signals = Signals::catch().context("cannot catch signals")?;
-    raise_descriptor_limit(&config.limits);
+    let mut limits = config.limits.clone();
+    fit_descriptors(&mut limits);
     let gateway = match &config.audit.file {
-        Some(target) => Gateway::audited(config.limits.clone(), target)
+        Some(target) => Gateway::audited(limits, target)
             .map_err(|error| anyhow!("audit.file: {target} cannot be opened: {}", io_sentence(&error)))?,
-        None => Gateway::new(config.limits.clone()),
+        None => Gateway::new(limits),
     };
+    gateway.usages.replace(config.quota);
     gateway.policy.replace(Arc::new(config.policy()));
     let credentials = credentials(config)?;
     let mut reload_asked = false;
@@ -109,7 +140,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
         }
     }
     // Whoever reads the pipe it may go to must not hold the process.
-    if !tokio::task::block_in_place(|| gateway.audit.flush(LAST_RECORDS)) {
+    if !blocking(|| gateway.audit.flush(LAST_RECORDS)) {
         tracing::warn!("audit records are lost: they were not written in time");
     }
     tracing::info!("stopped");
@@ -194,7 +225,7 @@ fn reload_announced(reload: &mut Reload, gateway: &Arc<Gateway>, credentials: &A
         Err(error) => tracing::debug!(%error, "the service manager is not told of the reload"),
     }
     // A file that is slow to read holds up one thread, and the reload.
-    tokio::task::block_in_place(|| reload.reload(gateway, credentials, logs));
+    blocking(|| reload.reload(gateway, credentials, logs));
     notify(&[NotifyState::Ready]);
 }
 
@@ -202,21 +233,6 @@ fn reload_announced(reload: &mut Reload, gateway: &Arc<Gateway>, credentials: &A
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager could not be told");
-    }
-}
-
-/// Sessions, listeners and gRPC connections take a file descriptor each. With fewer the gateway runs, and rests where they are used
-/// up; but who asks for many sessions should know.
-fn raise_descriptor_limit(limits: &Limits) {
-    let wanted = (limits.sessions + limits.listeners + limits.grpc_connections) as u64;
-    match descriptors::raise_limit() {
-        Ok(limit) if limit < wanted => tracing::warn!(
-            limit,
-            wanted,
-            "fewer file descriptors than the limits allow sessions, listeners and connections: raise the hard limit (ulimit -Hn)"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of file descriptors could not be raised"),
     }
 }
 

@@ -17,6 +17,7 @@ mod off;
 mod open;
 mod policy;
 mod settings;
+mod shown;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -38,11 +39,12 @@ pub use self::{
     identity::Identities,
     open::open,
     policy::{PolicyConfig, ProfileChoice, Rules},
-    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting, markdown},
+    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting},
+    shown::markdown,
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::{audit::Target, limits::Limits};
+use crate::{audit::Target, limits::Limits, quota::Quota};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -56,6 +58,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The audit log.
     pub audit: AuditConfig,
+    /// What does the work.
+    pub runtime: RuntimeConfig,
     /// Traces.
     pub tracing: TracingConfig,
     /// TLS of the gRPC port.
@@ -71,6 +75,8 @@ pub struct Config {
     pub identities: Identities,
     /// All bounds.
     pub limits: Limits,
+    /// What one identity may use.
+    pub quota: Quota,
     /// Which profile follows the policy's rules.
     pub policy: PolicyConfig,
     /// The policy's rules.
@@ -116,6 +122,14 @@ pub struct AuditConfig {
     pub file: Option<Target>,
 }
 
+/// What does the work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// How many threads; 0: one for each core the process may use.
+    pub threads: usize,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -145,6 +159,7 @@ impl Default for Config {
             log: LogConfig::default(),
             admin: AdminConfig::default(),
             audit: AuditConfig::default(),
+            runtime: RuntimeConfig::default(),
             tracing: TracingConfig::default(),
             tls: TlsConfig::default(),
             identity: IdentityConfig::default(),
@@ -152,6 +167,7 @@ impl Default for Config {
             insecure: InsecureConfig::default(),
             identities: Identities::default(),
             limits: Limits::default(),
+            quota: Quota::default(),
             policy: PolicyConfig::default(),
             rules: Rules::default(),
             declarations: Declarations::default(),

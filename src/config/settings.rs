@@ -4,7 +4,7 @@
 //! The meanings repeat the doc comments of `crate::limits`, which cannot be read at run time; a test asserts that no key is
 //! missing here.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use toml::{Table, Value};
 
@@ -88,6 +88,12 @@ pub const SETTINGS: &[Setting] = &[
     )
     .at_start(),
     plain(
+        "runtime.threads",
+        Rule::Number { zero: true, most: 1024 },
+        "Threads that do the work. 0: one for each core the process may use. See \"Runtime layout\" in docs/benchmark.md.",
+    )
+    .at_start(),
+    plain(
         "tracing.otlp_endpoint",
         Rule::UrlOrOff,
         "Where traces go: the URL of an OTLP receiver over gRPC, like `http://127.0.0.1:4317`, or `off`.",
@@ -147,12 +153,19 @@ pub const SETTINGS: &[Setting] = &[
     .at_start(),
     number("limits.subscribers", "Subscribers, with or without streams."),
     number("limits.streams_per_subscriber", "Streams attached to one subscriber."),
+    number("limits.streams", "Subscribe and Attach streams."),
     number("limits.watchers", "Concurrent `Watch` streams."),
     number(
         "limits.subscriber_backlog_bytes",
         "Undelivered bytes of one subscriber. When reached, its TCP sessions are not read and its oldest \
          datagrams go.",
     ),
+    number(
+        "limits.backlog_bytes",
+        "Undelivered bytes of all subscribers. When reached, nothing is read until half of it is delivered. 0: no bound but \
+         those of the parts.",
+    )
+    .or_zero(),
     number("limits.session_backlog_bytes", "Undelivered bytes of one session: its share of the backlog."),
     number(
         "limits.full_backlog_read_bytes",
@@ -224,7 +237,15 @@ pub const SETTINGS: &[Setting] = &[
     )
     .or_zero()
     .fits_the_system(),
+    number(
+        "limits.accepts_per_second",
+        "Connections accepted by one listener in a second; further ones wait in the kernel's queue. 0: as they come.",
+    )
+    .or_zero(),
     number("limits.listen_backlog", "Connections waiting to be accepted by one listener.").fits_the_system(),
+    number("limits.memory_bytes", "What this process may occupy. 0: what its control group allows, if that has a bound.").or_zero(),
+    number("limits.memory_refuse_percent", "From this share of the memory on nothing more is opened.").up_to(1000),
+    number("limits.memory_pause_percent", "From this share of the memory on nothing more is read.").up_to(1000),
     number("limits.grpc_connections", "gRPC connections. Further ones are closed at once."),
     number(
         "limits.grpc_connections_per_peer",
@@ -270,6 +291,29 @@ pub const SETTINGS: &[Setting] = &[
         "limits.shutdown_timeout",
         "How long a graceful stop may take, after the delay, before everything is cut.",
     ),
+    quota("quota.sessions", "Live sessions of one identity. 0: as the limits."),
+    quota("quota.listeners", "Live listeners of one identity. 0: as the limits."),
+    quota("quota.subscribers", "Subscribers of one identity. 0: as the limits."),
+    quota("quota.streams", "Subscribe and Attach streams of one identity. 0: as the limits."),
+    quota("quota.pending_connects", "Connection attempts of one identity under way at once. 0: as the limits."),
+    quota(
+        "quota.dials_per_second",
+        "Connection attempts of one identity in a second; twice as many may come at once. 0: no bound.",
+    ),
+    quota(
+        "quota.backlog_bytes",
+        "Undelivered bytes of all subscribers of one identity. When reached, its sessions are not read until half of it is \
+         delivered. 0: no bound.",
+    ),
+    quota(
+        "quota.received_bytes_per_second",
+        "Bytes a second from the peers of one identity: TCP is read slower, datagrams beyond are dropped and counted. 0: no \
+         bound.",
+    ),
+    quota(
+        "quota.sent_bytes_per_second",
+        "Bytes a second to the peers of one identity: sends wait, datagrams beyond are refused. 0: no bound.",
+    ),
 ];
 
 impl Setting {
@@ -300,12 +344,16 @@ impl Setting {
         self
     }
 
-    /// The system takes these as a C int.
-    const fn fits_the_system(mut self) -> Self {
+    const fn up_to(mut self, most: i64) -> Self {
         if let Rule::Number { zero, .. } = self.rule {
-            self.rule = Rule::Number { zero, most: i32::MAX as i64 };
+            self.rule = Rule::Number { zero, most };
         }
         self
+    }
+
+    /// The system takes these as a C int.
+    const fn fits_the_system(self) -> Self {
+        self.up_to(i32::MAX as i64)
     }
 }
 
@@ -315,6 +363,11 @@ const fn plain(key: &'static str, rule: Rule, meaning: &'static str) -> Setting 
 
 const fn number(key: &'static str, meaning: &'static str) -> Setting {
     plain(key, Rule::Number { zero: false, most: MOST }, meaning)
+}
+
+/// What one identity may use.
+const fn quota(key: &'static str, meaning: &'static str) -> Setting {
+    number(key, meaning).or_zero()
 }
 
 const fn time(key: &'static str, meaning: &'static str) -> Setting {
@@ -342,28 +395,4 @@ pub(super) fn values(config: &Config) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     walk("", Table::try_from(config).expect("a configuration is made of plain values"), &mut found);
     found
-}
-
-/// All settings as a table in Markdown, for the README.
-pub fn markdown() -> String {
-    let defaults = values(&Config::default());
-    let mut out = String::from("| Setting | Environment variable | Default | Meaning |\n|---|---|---|---|\n");
-    for setting in SETTINGS {
-        let default = shown(setting.key, &defaults[setting.key]);
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "| `{}` | `{}` | {default} | {} |", setting.key, setting.environment(), setting.meaning);
-    }
-    out
-}
-
-fn shown(key: &str, value: &Value) -> String {
-    const UNITS: [(i64, &str); 2] = [(1 << 20, "MiB"), (1 << 10, "KiB")];
-    match value {
-        Value::Integer(bytes) if key.ends_with("_bytes") => UNITS
-            .iter()
-            .find(|(unit, _)| *bytes >= *unit && bytes % unit == 0)
-            .map_or_else(|| format!("`{bytes}`"), |(unit, name)| format!("`{bytes}` ({} {name})", bytes / unit)),
-        Value::String(text) => format!("`{text}`"),
-        other => format!("`{other}`"),
-    }
 }

@@ -93,8 +93,9 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
 }
 
 /// The tables that hold settings.
-const GROUPS: [&str; 10] =
-    ["admin", "audit", "health", "identity", "insecure", "limits", "log", "policy", "tls", "tracing"];
+const GROUPS: [&str; 12] = [
+    "admin", "audit", "health", "identity", "insecure", "limits", "log", "policy", "quota", "runtime", "tls", "tracing",
+];
 
 fn is_group(key: &str) -> bool {
     GROUPS.contains(&key)

@@ -22,6 +22,7 @@ use crate::{
     metrics::DialOutcome,
     net::{resolve::ResolveError, tcp},
     policy::Protocol,
+    quota::Usage,
     registry::{Opened, Outcome, Session},
     session::{Close, Core, Kind, OnTimeout, SessionSpec, TcpSession, TcpSpec, drive_tcp},
     subscriber::{LaneKey, Subscriber},
@@ -88,12 +89,13 @@ impl Gateway {
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         self.check_not_overdue(&subscriber)?;
         let most = self.limits.now().pending_connects;
-        let permit = self
-            .dialling
-            .take(most)
-            .ok_or_else(|| Error::limit("pending_connects", most, "too many connections are being made; try again"))?;
+        let permit = self.dialling.take(most).ok_or_else(|| {
+            Error::global_limit("pending_connects", most, "too many connections are being made; try again")
+        })?;
+        let usage = self.usages.of(caller);
+        let own_permit = usage.as_ref().map(|usage| usage.dial()).transpose()?;
         let id = spec.session_id.clone().unwrap_or_else(SessionId::random);
-        let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpOutbound);
+        let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpOutbound, usage);
         let target = (Arc::clone(&spec.host), spec.port);
         let session = self.tcp_session(id.clone(), caller, None, &subscriber, target, &tcp_spec);
         let (tell, outcome) = watch::channel(None);
@@ -110,7 +112,7 @@ impl Gateway {
             let (failure, tell) = (Arc::clone(&failure), tell.clone());
             async move {
                 let dialled = dial.run().await;
-                drop(permit);
+                drop((permit, own_permit));
                 match dialled {
                     Ok((socket, ends)) => dial.serve(socket, ends, &tell).await,
                     Err((error, reason)) => {
@@ -130,13 +132,20 @@ impl Gateway {
         Ok((session, outcome))
     }
 
-    pub(super) fn tcp_spec(&self, options: &TcpOptions, wait_for: Option<WaitFor>, kind: Kind) -> TcpSpec {
+    pub(super) fn tcp_spec(
+        &self,
+        options: &TcpOptions,
+        wait_for: Option<WaitFor>,
+        kind: Kind,
+        usage: Option<Arc<Usage>>,
+    ) -> TcpSpec {
         let default = if kind == Kind::TcpInbound { OnTimeout::Close } else { OnTimeout::Keep };
         TcpSpec {
             session: SessionSpec {
                 timeout: options.timeout,
                 on_timeout: options.on_timeout.unwrap_or(default),
                 orphan_timeout: self.orphan_timeout(options.orphan_timeout),
+                usage,
             },
             mode: options.mode,
             wait_for,

@@ -22,9 +22,14 @@ impl Gateway {
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
         let mut tick = interval(self.sweep_interval());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(tick.tick()).await.is_some() {
-            self.sweep_once(Instant::now());
-        }
+        let sweeping = async {
+            loop {
+                tick.tick().await;
+                self.sweep_once(Instant::now());
+                self.usages.sweep();
+            }
+        };
+        stop.run_until_cancelled(async { tokio::join!(sweeping, self.watch_pressure()) }).await;
     }
 
     fn sweep_interval(&self) -> Duration {

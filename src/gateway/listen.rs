@@ -1,6 +1,6 @@
 //! TcpListen and TcpUnlisten.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::net::TcpStream;
 
@@ -12,6 +12,7 @@ use crate::{
     identity::Caller,
     net::{canonical, host_text, tcp},
     policy::Protocol,
+    quota::Bucket,
     registry::{Opened, Session},
     session::{Close, Kind, Listener, TcpSpec, drive_tcp},
     subscriber::{LaneKey, Subscriber},
@@ -66,17 +67,27 @@ impl Gateway {
         let socket = socket.map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
         let id = ListenerId::random();
-        let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpInbound);
+        let tcp_spec = self.tcp_spec(&spec.options, wait_for, Kind::TcpInbound, self.usages.of(caller));
         let lane = subscriber.lane(LaneKey::Listener(id.clone()));
         let listener = Arc::new(Listener::new(id.clone(), Arc::clone(caller), local, tcp_spec.clone(), lane));
         let request = spec.request.map(|key| (key, Opened::Listener(id.clone())));
+        let accepts = Arc::new(Bucket::new(Duration::from_secs(1)));
         let may_accept = {
-            let (gateway, subscriber) = (Arc::clone(self), Arc::clone(&subscriber));
-            move || gateway.registry.has_room() && !subscriber.is_overdue()
+            let (gateway, subscriber, usage) =
+                (Arc::clone(self), Arc::clone(&subscriber), tcp_spec.session.usage.clone());
+            let accepts = Arc::clone(&accepts);
+            move || {
+                accepts.set_rate(gateway.limits.now().accepts_per_second);
+                let has_room = usage.as_ref().is_none_or(|usage| usage.has_room()) && gateway.registry.has_room();
+                has_room && !subscriber.is_overdue() && accepts.left().is_ok()
+            }
         };
         let accepted = {
             let (gateway, owner) = (Arc::clone(self), Arc::clone(caller));
-            move |stream| gateway.accept(stream, &owner, &id, &subscriber, &tcp_spec)
+            move |stream| {
+                accepts.spend(1);
+                gateway.accept(stream, &owner, &id, &subscriber, &tcp_spec);
+            }
         };
         self.registry.open_listener(&listener, socket, request, may_accept, accepted)?;
         self.audit.record(|| {

@@ -21,7 +21,7 @@ impl Gateway {
             subscribers: self.subscribers.len() as u64,
             watchers: self.registry.changes().watchers() as u64,
             taps: self.tapping.used() as u64,
-            draining: self.registry.is_draining(),
+            draining: self.is_stopping(),
             limits: vec![
                 ("sessions", limits.sessions as u64),
                 ("listeners", limits.listeners as u64),

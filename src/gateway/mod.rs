@@ -12,6 +12,7 @@ mod listen;
 mod measure;
 mod patterns;
 mod permission;
+mod pressure;
 mod send;
 mod spec;
 mod tap;
@@ -21,7 +22,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -52,7 +53,7 @@ use crate::{
     metrics::Metrics,
     net::{local::is_local, resolve::Resolver},
     policy::{InForce, Policy, Profile},
-    quota::Count,
+    quota::{Count, Held, Pressure, Quota, Usages},
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
     subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
@@ -76,9 +77,15 @@ pub struct Gateway {
     pub policy: InForce,
     resolver: Resolver,
     patterns: Patterns,
+    /// What each identity uses.
+    pub usages: Usages,
+    /// What is too much for all of them.
+    pub pressure: Arc<Pressure>,
     dialling: Count,
+    streams: Count,
     tapping: Count,
     messages: AtomicU64,
+    stopping: AtomicBool,
     /// Held from looking for an earlier call with the same request id until the session or listener is entered.
     opening: Mutex<()>,
 }
@@ -116,17 +123,23 @@ impl Gateway {
         let audit = Arc::new(audit);
         let resolver = Resolver::new(limits.name_lookups, Arc::clone(&metrics));
         let limits = Arc::new(LiveLimits::new(limits));
+        let pressure = Arc::<Pressure>::default();
         let changes = Arc::new(Changes::new());
-        let registry = Registry::new(Arc::clone(&limits), changes, Arc::clone(&metrics), Arc::clone(&audit));
+        let (pressed, metered, audited) = (Arc::clone(&pressure), Arc::clone(&metrics), Arc::clone(&audit));
+        let registry = Registry::new(Arc::clone(&limits), pressed, changes, metered, audited);
         Arc::new(Self {
             instance_id: Uuid::new_v4().to_string(),
-            subscribers: Subscribers::new(Arc::clone(&limits), Arc::clone(&metrics)),
+            subscribers: Subscribers::new(Arc::clone(&limits), Arc::clone(&pressure), Arc::clone(&metrics)),
             policy: InForce::new(Policy::new(Profile::Dev, Vec::new(), Vec::new()), is_local),
             resolver,
             patterns: Patterns::default(),
+            usages: Usages::new(Quota::default()),
+            pressure,
             dialling: Count::default(),
+            streams: Count::default(),
             tapping: Count::default(),
             messages: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             opening: Mutex::new(()),
             registry: Arc::new(registry),
             metrics,
@@ -135,10 +148,21 @@ impl Gateway {
         })
     }
 
+    /// It is about to go down: whoever asks is told from now on, although it may go on as before for a while.
+    pub fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is about to go down, or is on its way.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) || self.registry.is_draining()
+    }
+
     /// Puts other bounds into force: at once for what is opened from now on and for every subscriber; sessions keep those they were
     /// opened with.
-    pub fn limit(&self, limits: Limits) {
+    pub fn limit(&self, limits: Limits, quota: Quota) {
         let limits = Arc::new(limits);
+        self.usages.replace(quota);
         self.limits.replace(Arc::clone(&limits));
         self.subscribers.limit(&limits);
         self.patterns.forget();
@@ -150,7 +174,7 @@ impl Gateway {
     /// LIMIT_REACHED.
     pub fn subscriber(&self, caller: &Arc<Caller>, name: &str) -> Result<Arc<Subscriber>, Error> {
         let name = if name.is_empty() { DEFAULT_NAME } else { name };
-        let (subscriber, new) = self.subscribers.get_or_create(caller, name)?;
+        let (subscriber, new) = self.subscribers.get_or_create(caller, name, || self.usages.of(caller))?;
         if new {
             self.registry.changes().publish(|| Change::SubscriberAdded(subscriber.scoped_name()));
         }
@@ -174,10 +198,23 @@ impl Gateway {
                 )
                 .with("instanceId", &self.instance_id));
         }
+        let places = self.stream_places(caller)?;
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         let filter = Filter { events: spec.events, data: spec.data, ids: spec.session_ids };
         let resume: Option<ResumePoint> = spec.resume.map(|(_, point)| point);
-        Subscription::attach(&subscriber, filter, resume.as_ref(), spec.acknowledged, spec.heartbeat)
+        let attached = Subscription::attach(&subscriber, filter, resume.as_ref(), spec.acknowledged, spec.heartbeat);
+        attached.map(|subscription| subscription.holding(places))
+    }
+
+    /// The places of a stream: of all, and of its caller's.
+    fn stream_places(&self, caller: &Caller) -> Result<(Held, Option<Held>), Error> {
+        self.registry.check_memory()?;
+        let most = self.limits.now().streams;
+        let place = self.streams.take(most).ok_or_else(|| {
+            Error::global_limit("streams", most, format!("there are {most} streams, as many as may be; end some first"))
+        })?;
+        let usage = self.usages.of(caller);
+        Ok((place, usage.map(|usage| usage.stream()).transpose()?))
     }
 
     /// Puts an error a call failed with on its caller's events output as well.

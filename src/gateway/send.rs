@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{DisconnectSpec, ExchangeCall, Gateway, SendSpec, emit_sent};
@@ -81,6 +82,7 @@ impl Gateway {
             Some(self.claim_move(caller, &spec.subscriber, &spec.wait_for, &session).await?)
         };
         let items = std::mem::take(&mut spec.items);
+        pace(session, &items).await;
         Ok((Send { items, claim, expected_offset: spec.expected_offset }, sent_to))
     }
 
@@ -149,6 +151,7 @@ impl Gateway {
             settle: call.settle.unwrap_or(self.limits.now().settle_timeout),
             abort_unanswered: call.abort_unanswered,
         };
+        pace(&session, &call.items).await;
         let send = Send { items: call.items, claim: None, expected_offset: call.expected_offset };
         let mut timing = Timing::start(&self.metrics.exchanges);
         let answered = session::exchange(&session, send, &spec, &self.metrics.exchanges.turn_wait).await;
@@ -180,10 +183,17 @@ impl Gateway {
             let event = Event::DisconnectRequested { session: core.id.as_str(), abort: spec.abort };
             (Some(Who::calls(caller)), event)
         });
-        core.request_close(match spec.abort {
-            true => Close::Abort(CloseReason::Abort),
-            false => Close::Graceful(CloseReason::ByRequest),
-        });
+        match spec.abort {
+            true => core.request_close(Close::Abort(CloseReason::Abort)),
+            false => core.request_close_within(Close::Graceful(CloseReason::ByRequest), spec.close_timeout),
+        }
         Ok(())
+    }
+}
+
+/// Waits until the session's owner may send as much.
+async fn pace(session: &TcpSession, items: &[Bytes]) {
+    if let Some(usage) = &session.core.usage {
+        usage.sent.pace(items.iter().map(Bytes::len).sum()).await;
     }
 }

@@ -124,6 +124,8 @@ pub struct DisconnectSpec {
     pub abort: bool,
     /// Who gets `disconnecting`; empty: the opener.
     pub subscriber: String,
+    /// How long a graceful close may take; None: `limits.close_timeout`.
+    pub close_timeout: Option<Duration>,
 }
 
 /// A listener to close.

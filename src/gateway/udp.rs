@@ -88,6 +88,7 @@ impl Gateway {
             timeout: spec.timeout,
             on_timeout: spec.on_timeout,
             orphan_timeout: self.orphan_timeout(spec.orphan_timeout),
+            usage: self.usages.of(caller),
         };
         let claim = Self::opener(&subscriber, &id, None);
         let lifecycle = subscriber.lane(LaneKey::Session(id.clone()));
@@ -118,6 +119,11 @@ impl Gateway {
             None => None,
         };
         let to = self.destination(caller, spec, session.as_deref()).await?;
+        let usage = match &session {
+            Some(session) => session.core.usage.clone(),
+            None => self.usages.of(caller),
+        };
+        usage.map_or(Ok(()), |usage| usage.datagram(spec.payload.len()))?;
         let failed = |error: &io::Error| send_failed(error, spec, to);
         let sent_to = self.sent_to(caller, spec.emit_sent, &spec.subscriber)?;
         let bytes = match &session {

@@ -10,6 +10,12 @@ use crate::{
 /// The namespace of an observer that sees all namespaces.
 pub const EVERY_NAMESPACE: &str = "*";
 
+/// Whoever calls a gateway without identity. No quota applies to it.
+const LOCAL: &str = "local";
+
+/// Whoever wrote the configuration file.
+const CONFIGURATION: &str = "configuration";
+
 /// What a caller may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -73,12 +79,17 @@ impl Sight {
 impl Caller {
     /// Whoever calls a gateway without identity: it is on loopback, and everything in it belongs to the one who runs it.
     pub fn local() -> Arc<Self> {
-        Arc::new(Self { identity: "local".into(), namespace: "".into(), role: Role::Operator })
+        Arc::new(Self { identity: LOCAL.into(), namespace: "".into(), role: Role::Operator })
     }
 
     /// The owner of what the configuration file declares in a namespace.
     pub fn declared(namespace: &str) -> Arc<Self> {
-        Arc::new(Self { identity: "configuration".into(), namespace: namespace.into(), role: Role::User })
+        Arc::new(Self { identity: CONFIGURATION.into(), namespace: namespace.into(), role: Role::User })
+    }
+
+    /// Whether quotas apply to it: neither to the one caller of a gateway without identity nor to what the file declares.
+    pub fn has_quota(&self) -> bool {
+        ![LOCAL, CONFIGURATION].contains(&&*self.identity)
     }
 
     /// Whether it sees what others own.

@@ -130,10 +130,11 @@ impl Snapshot {
         let dropped = [
             ([("by", "backlog")], delivery.dropped_by_backlog.get()),
             ([("by", "kernel")], delivery.dropped_by_kernel.get()),
+            ([("by", "quota")], delivery.dropped_by_quota.get()),
         ];
         page.counters(
             "socket_gateway_datagrams_dropped",
-            "Datagrams dropped: by a full backlog, or by the kernel because the socket's buffer was full.",
+            "Datagrams dropped: by a full backlog, by the rate of a quota, or by the kernel because the socket's buffer was full.",
             dropped,
         )?;
         page.gauge(

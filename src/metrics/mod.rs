@@ -106,6 +106,8 @@ pub struct DeliveryMetrics {
     pub dropped_by_backlog: Counter,
     /// Datagrams dropped by the kernel because its socket's buffer was full.
     pub dropped_by_kernel: Counter,
+    /// Datagrams whose receiver had received as many bytes as it may in that time.
+    pub dropped_by_quota: Counter,
     /// Reports dropped because too many waited.
     pub reports_dropped: Counter,
     /// Streams ended because they read nothing while the backlog was full.

@@ -150,7 +150,7 @@ impl Policy {
         let mut by_name = None;
         for rule in self.dial.iter().filter(|rule| rule.covers(caller, dial, form)) {
             if by_name.is_some() {
-                if rule.action == Action::Deny && rule.names_addresses() {
+                if rule.action == Action::Deny && rule.is_about(form) {
                     return Verdict::denied(RuleName::own(&rule.name));
                 }
                 continue;

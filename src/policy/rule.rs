@@ -86,11 +86,6 @@ fn any<T>(conditions: &[T], holds: impl FnMut(&T) -> bool) -> bool {
     conditions.is_empty() || conditions.iter().any(holds)
 }
 
-/// A prefix of no bits says nothing about an address but its family.
-fn names_addresses(net: &IpNet) -> bool {
-    net.prefix_len() > 0
-}
-
 impl DialRule {
     /// Whether all conditions hold; `form` is the address judged, in canonical form.
     pub(super) fn covers(&self, caller: &Caller, dial: &super::Dial<'_>, form: IpAddr) -> bool {
@@ -107,9 +102,9 @@ impl DialRule {
             && self.whom.covers(caller)
     }
 
-    /// Whether it is about certain addresses.
-    pub(super) fn names_addresses(&self) -> bool {
-        self.cidrs.iter().any(names_addresses)
+    /// Whether an address is in one of its blocks, apart from the block of everything.
+    pub(super) fn is_about(&self, form: IpAddr) -> bool {
+        self.cidrs.iter().any(|net| net.prefix_len() > 0 && net.contains(&form))
     }
 
     /// Whether it names this very address, so that no more is to be asked. An address of a protected block is named only by a

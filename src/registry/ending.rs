@@ -7,13 +7,16 @@ use crate::{
     audit::{Event, Who},
     changes::Change,
     envelope::{Body, CloseReason},
-    session::Listener,
+    quota::Held,
+    session::{self, Listener},
 };
 
 pub(super) struct EndSession {
     pub(super) registry: Arc<Registry>,
     pub(super) session: Session,
     pub(super) reason: CloseReason,
+    /// What it takes of its owner's quota.
+    pub(super) place: Option<Held>,
 }
 
 impl Drop for EndSession {
@@ -27,16 +30,23 @@ impl Drop for EndSession {
         // Under the lock: see `sessions_and_traffic`.
         self.registry.metrics.sessions.ended(core.kind, self.reason, &self.session.traffic());
         drop(tables);
+        drop(self.place.take());
         self.registry.changes.publish(|| Change::SessionRemoved(core.scoped_id()));
         core.taps.end(self.reason);
         let (received, sent) = (core.received(), core.sent());
         core.emit_last(Body::Disconnected { reason: self.reason, received, sent });
         self.record();
-        let reason = self.reason.as_label();
-        core.span.record("close_reason", reason);
-        // As numbers that OpenTelemetry knows: it has no unsigned ones.
-        core.span.record("bytes_received", i64::try_from(received).unwrap_or(i64::MAX));
-        core.span.record("bytes_sent", i64::try_from(sent).unwrap_or(i64::MAX));
+        if session::is_followed() {
+            // As numbers that OpenTelemetry knows: it has no unsigned ones.
+            let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+            let reason = self.reason.as_label();
+            tracing::record_all!(
+                core.span,
+                close_reason = reason,
+                bytes_received = signed(received),
+                bytes_sent = signed(sent)
+            );
+        }
         core.span.in_scope(|| tracing::debug!("session ended"));
     }
 }
@@ -68,6 +78,8 @@ impl EndSession {
 pub(super) struct EndListener {
     pub(super) registry: Arc<Registry>,
     pub(super) listener: Arc<Listener>,
+    /// What it takes of its owner's quota.
+    pub(super) place: Option<Held>,
 }
 
 impl Drop for EndListener {
@@ -78,6 +90,7 @@ impl Drop for EndListener {
             tables.requests.remove(&(namespace, request.as_str()));
         }
         drop(tables);
+        drop(self.place.take());
         self.registry.changes.publish(|| Change::ListenerRemoved(self.listener.scoped_id()));
         self.listener.close();
         self.registry.audit.record(|| {

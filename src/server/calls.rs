@@ -23,17 +23,21 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::connection::Peer;
 use crate::{
-    audit::on_behalf_of,
+    audit::{Audit, Event, on_behalf_of},
+    gateway::Gateway,
     metrics::{Metrics, Rpc},
 };
 
 /// Counts the calls of the service below it.
 #[derive(Clone)]
-pub(super) struct CountCalls(Arc<Metrics>);
+pub(super) struct CountCalls {
+    metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
+}
 
 impl CountCalls {
-    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
-        Self(Arc::clone(metrics))
+    pub(super) fn new(gateway: &Gateway) -> Self {
+        Self { metrics: Arc::clone(&gateway.metrics), audit: Arc::clone(&gateway.audit) }
     }
 }
 
@@ -41,7 +45,7 @@ impl<S> Layer<S> for CountCalls {
     type Service = CountedCalls<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CountedCalls { inner, metrics: Arc::clone(&self.0) }
+        CountedCalls { inner, counting: self.clone() }
     }
 }
 
@@ -49,7 +53,7 @@ impl<S> Layer<S> for CountCalls {
 #[derive(Clone)]
 pub(super) struct CountedCalls<S> {
     inner: S,
-    metrics: Arc<Metrics>,
+    counting: CountCalls,
 }
 
 impl<S, I, B> Service<Request<I>> for CountedCalls<S>
@@ -65,16 +69,19 @@ where
     }
 
     fn call(&mut self, request: Request<I>) -> Self::Future {
-        let rpc = self.metrics.rpc.begin(request.uri().path());
+        let CountCalls { metrics, audit } = &self.counting;
+        let rpc = metrics.rpc.begin(request.uri().path());
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
         let call = Call {
-            span: span(self.metrics.rpc.name(rpc), request.headers()),
+            span: span(metrics.rpc.name(rpc), request.headers()),
             rpc,
-            metrics: Arc::clone(&self.metrics),
+            metrics: Arc::clone(metrics),
+            audit: Arc::clone(audit),
+            peer,
             started: Instant::now(),
             timeout: timeout(request.headers()),
             code: None,
         };
-        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
         CountedFuture { inner: self.inner.call(request), peer, call: Some(call) }
     }
 }
@@ -84,6 +91,8 @@ struct Call {
     /// None where nobody traces.
     span: Span,
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
+    peer: Option<SocketAddr>,
     rpc: Rpc,
     started: Instant,
     /// What its caller gives it.
@@ -107,6 +116,8 @@ impl Drop for Call {
         let code = self.code.unwrap_or(dropped as i32);
         if code == Code::Unauthenticated as i32 {
             self.metrics.doors.authentication_failures.increment();
+            let (method, peer) = (self.metrics.rpc.name(self.rpc), self.peer);
+            self.audit.record(|| (None, Event::AuthenticationFailed { method, peer }));
         }
         self.span.record("rpc.grpc.status_code", code);
         if is_fault_of_the_server(code) {

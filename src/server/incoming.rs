@@ -114,9 +114,14 @@ impl Entrance {
                     // Where nobody takes connections any more it is closed.
                     let _ = this.out.send(Ok(connection)).await;
                 }
-                Some(Ok(Err(error))) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
-                Some(Err(_)) => tracing::debug!(?peer, "a TLS handshake took too long"),
-                None => tracing::debug!(?peer, "a TLS handshake gave way to others"),
+                failed => {
+                    this.metrics.doors.handshake_failures.increment();
+                    match failed {
+                        Some(Ok(Err(error))) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
+                        Some(_) => tracing::debug!(?peer, "a TLS handshake took too long"),
+                        None => tracing::debug!(?peer, "a TLS handshake gave way to others"),
+                    }
+                }
             }
         };
         tokio::spawn(self.end.clone().run_until_cancelled_owned(handshake));

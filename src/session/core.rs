@@ -22,6 +22,7 @@ use crate::{
     envelope::{Body, CloseReason, Envelope, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     identity::{Caller, Scoped},
+    quota::Usage,
     subscriber::Lane,
 };
 
@@ -44,7 +45,7 @@ pub enum Close {
 }
 
 /// What any session is opened with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionSpec {
     /// Inactivity timeout.
     pub timeout: Option<Duration>,
@@ -52,12 +53,16 @@ pub struct SessionSpec {
     pub on_timeout: OnTimeout,
     /// Orphan timeout.
     pub orphan_timeout: Option<Duration>,
+    /// What its owner uses.
+    pub usage: Option<Arc<Usage>>,
 }
 
 /// How far the session is on its way out.
 #[derive(Default)]
 struct Ending {
     request: Option<Close>,
+    /// How long a graceful close may take, where its caller said so.
+    patience: Option<Duration>,
     /// `disconnected` is emitted: nothing may come after it.
     ended: bool,
 }
@@ -82,6 +87,8 @@ pub struct Core {
     pub listener: Option<ListenerId>,
     /// When it was opened.
     pub created: SystemTime,
+    /// What its owner uses, where that is bounded.
+    pub usage: Option<Arc<Usage>>,
     opened: Instant,
     lifecycle: Lane,
     changes: Arc<Changes>,
@@ -129,6 +136,7 @@ impl Core {
             kind,
             listener,
             created: SystemTime::now(),
+            usage: spec.usage.clone(),
             opened: Instant::now(),
             lifecycle,
             changes,
@@ -207,9 +215,16 @@ impl Core {
 
     /// Asks for a close. An abort overrides a graceful close; otherwise the first wish counts.
     pub fn request_close(&self, wish: Close) {
+        self.request_close_within(wish, None);
+    }
+
+    /// As `request_close`, and how long a graceful close may take.
+    pub fn request_close_within(&self, wish: Close, patience: Option<Duration>) {
         let mut ending = self.ending();
         match (ending.request, wish) {
-            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => ending.request = Some(wish),
+            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => {
+                (ending.request, ending.patience) = (Some(wish), patience);
+            }
             _ => {}
         }
         drop(ending);
@@ -237,6 +252,11 @@ impl Core {
         self.ending().request
     }
 
+    /// How long a graceful close may take, where its caller said so.
+    pub(super) fn close_patience(&self) -> Option<Duration> {
+        self.ending().patience
+    }
+
     fn ending(&self) -> MutexGuard<'_, Ending> {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -260,6 +280,9 @@ impl Core {
 
     pub(super) fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(usage) = &self.usage {
+            usage.received.spend(bytes);
+        }
         self.note_activity();
     }
 

@@ -126,7 +126,8 @@ struct Closing {
 
 /// Runs an open session to its end; returns why it ended. When it returns the socket is closed.
 pub async fn drive(session: Arc<TcpSession>, socket: Arc<TcpStream>) -> CloseReason {
-    let mut task = Task { session, socket, closing: None, deadline: None, paused: false, eof: false, broken: false };
+    let mut task =
+        Task { session, socket, closing: None, deadline: None, paused: false, slowed: None, eof: false, broken: false };
     let reason = task.run().await;
     task.session.finish(reason);
     reason
@@ -148,6 +149,8 @@ struct Task {
     /// when it has passed or something else has changed.
     deadline: Option<Instant>,
     paused: bool,
+    /// Until when nothing may be read.
+    slowed: Option<Instant>,
     eof: bool,
     /// The socket reported an error, which was told.
     broken: bool,
@@ -172,7 +175,7 @@ impl Task {
             if let Some(reason) = self.step_close(blocked) {
                 return reason;
             }
-            if session.core.take_timers_changed() {
+            if session.core.take_timers_changed() || self.slowed.is_some() {
                 self.deadline = self.next_deadline();
                 if let Some(deadline) = self.deadline {
                     timer.as_mut().reset(deadline);
@@ -214,10 +217,10 @@ impl Task {
 
     fn next_deadline(&self) -> Option<Instant> {
         match &self.closing {
-            Some(closing) => Some(closing.until),
+            Some(closing) => Some(self.slowed.map_or(closing.until, |slowed| slowed.min(closing.until))),
             None => {
                 let own = self.session.core.next_deadline();
-                own.into_iter().chain(self.session.settle_deadline()).min()
+                own.into_iter().chain(self.session.settle_deadline()).chain(self.slowed).min()
             }
         }
     }
@@ -231,7 +234,9 @@ impl Task {
                 Some(reason)
             }
             Some(Close::Graceful(reason)) => {
-                let until = Instant::now() + patience(reason, self.session.limits.close_timeout);
+                let given = self.session.core.close_patience();
+                let until =
+                    Instant::now() + given.unwrap_or_else(|| patience(reason, self.session.limits.close_timeout));
                 if self.closing.is_none() {
                     self.closing = Some(Closing { reason, until, fin_sent: false });
                     self.session.core.timers_changed();
@@ -252,6 +257,9 @@ impl Task {
     }
 
     fn on_deadline(&mut self) -> Option<CloseReason> {
+        if self.slowed.is_some_and(|slowed| slowed <= Instant::now()) {
+            (self.slowed, self.paused) = (None, false);
+        }
         if let Some(closing) = &self.closing {
             if Instant::now() < closing.until {
                 return None;
@@ -286,6 +294,11 @@ impl Task {
                 ReadStep::Empty => return None,
                 ReadStep::Paused => {
                     self.paused = true;
+                    return None;
+                }
+                ReadStep::Slowed(time) => {
+                    self.paused = true;
+                    self.slowed = Some(Instant::now() + time);
                     return None;
                 }
                 ReadStep::Eof => {

@@ -1,6 +1,6 @@
 //! The span of a session: by what logs and traces know it.
 
-use tracing::{Span, field::Empty};
+use tracing::{Level, Span, field::Empty};
 
 use crate::{
     envelope::{Kind, SessionId},
@@ -10,6 +10,12 @@ use crate::{
 
 /// The target of these spans.
 pub const SESSIONS: &str = "socket_gateway::session";
+
+/// Whether somebody wants more of sessions than by what to know them: traces, or a log of everything. The lines of a log keep what
+/// is recorded as text, which is made anew with each record and would be the dearest part of a short session.
+pub fn is_followed() -> bool {
+    tracing::span_enabled!(target: SESSIONS, Level::DEBUG)
+}
 
 /// At the level of errors, so that even who logs nothing else learns which session one is about.
 pub(super) fn span(id: &SessionId, owner: &Caller, kind: Kind, lifecycle: &Lane) -> Span {

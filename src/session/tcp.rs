@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -47,7 +48,7 @@ pub enum Mode {
 }
 
 /// What a TCP session is opened with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TcpSpec {
     /// What any session is opened with.
     pub session: SessionSpec,
@@ -84,6 +85,8 @@ pub(super) enum ReadStep {
     Empty,
     /// Nothing may be read until the session is woken.
     Paused,
+    /// Its owner has received as much as it may in this time; nothing may be read for so long.
+    Slowed(Duration),
     /// The peer ended its direction.
     Eof,
     Failed(io::Error),
@@ -215,6 +218,11 @@ impl TcpSession {
         if budget == 0 {
             return ReadStep::Paused;
         }
+        let usage = self.core.usage.as_deref();
+        let budget = match usage.map_or(Ok(usize::MAX), |usage| usage.received.left()) {
+            Ok(left) => budget.min(left),
+            Err(empty) => return ReadStep::Slowed(empty),
+        };
         if inbound.has_carry() {
             return match inbound.process_carry(budget) {
                 Ok(()) => ReadStep::Progress,
@@ -271,7 +279,7 @@ impl TcpSession {
         self.inbound().expire_settling(Instant::now());
     }
 
-    pub(super) fn emit_timeout(&self, after: std::time::Duration) {
+    pub(super) fn emit_timeout(&self, after: Duration) {
         let inbound = self.inbound();
         self.core.emit_timeout(inbound.claim().lane(), after);
     }

@@ -164,12 +164,18 @@ impl UdpSession {
     /// Receives up to `most` datagrams, and delivers them together; returns how many. `kernel_dropped` is what the kernel told last.
     fn receive(&self, socket: &UdpSocket, most: usize, kernel_dropped: &mut u32) -> io::Result<usize> {
         let time = SystemTime::now();
-        let (mut envelopes, mut dropped) = (Vec::with_capacity(most), 0);
+        let (mut envelopes, mut dropped, mut refused, mut untold) = (Vec::with_capacity(most), 0, 0, 0);
         let count = SCRATCH.with_borrow_mut(|scratch| {
             try_receive(socket, &mut scratch[..most * DATAGRAM_BYTES], |received| {
                 let told = received.kernel_dropped.unwrap_or(*kernel_dropped);
                 let dropped_before = told.wrapping_sub(std::mem::replace(kernel_dropped, told)).into();
                 dropped += dropped_before;
+                if self.core.usage.as_ref().is_some_and(|usage| usage.received.left().is_err()) {
+                    // Its owner has received as much as it may in this time.
+                    refused += 1;
+                    untold += 1 + dropped_before;
+                    return;
+                }
                 let payload = Bytes::copy_from_slice(received.payload);
                 self.core.tap_received(&payload, Some(received.from));
                 self.core.count_received(payload.len());
@@ -178,8 +184,13 @@ impl UdpSession {
                 envelopes.push(Envelope { time, session, listener: None, body, dropped_before });
             })
         })?;
-        self.received.fetch_add(count as u64, Ordering::Relaxed);
-        dropped += self.claim().lane().push_datagrams(envelopes.into_iter());
+        self.received.fetch_add(count as u64 - refused, Ordering::Relaxed);
+        let claim = self.claim();
+        dropped += refused + claim.lane().push_datagrams(envelopes.into_iter());
+        if refused > 0 {
+            claim.lane().count_refused(untold);
+        }
+        drop(claim);
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         Ok(count)
     }

@@ -17,6 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Gap, SubscriberView, Wakes,
+    brakes::Brakes,
     filter::{Ack, Filter, LaneKey},
     lane_state::Class,
     lanes::Lanes,
@@ -80,7 +81,7 @@ impl StreamState {
 
 pub(super) struct Backlog {
     limits: Arc<Limits>,
-    lanes: Lanes,
+    pub lanes: Lanes,
     log: Log,
     streams: Slab<StreamState>,
     last_detached: Instant,
@@ -88,9 +89,9 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>, now: Instant) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>, brakes: Brakes, now: Instant) -> Self {
         Self {
-            lanes: Lanes::new(Arc::clone(&limits), metrics),
+            lanes: Lanes::new(Arc::clone(&limits), metrics, brakes),
             limits,
             log: Log::new(),
             streams: Slab::new(),
@@ -131,6 +132,10 @@ impl Backlog {
 
     pub(super) fn push_datagram(&mut self, lane: usize, envelope: Envelope) -> u64 {
         self.lanes.push_datagram(lane, envelope)
+    }
+
+    pub(super) fn count_refused(&mut self, lane: usize, datagrams: u64) {
+        self.lanes.count_refused(lane, datagrams);
     }
 
     pub(super) fn read_budget(&mut self, lane: usize, notify: &Arc<Notify>) -> usize {

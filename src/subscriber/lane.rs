@@ -66,6 +66,11 @@ impl Lane {
         dropped
     }
 
+    /// Counts datagrams that a quota kept from coming here; the next one delivered says so.
+    pub fn count_refused(&self, datagrams: u64) {
+        self.subscriber.lock().count_refused(self.index, datagrams);
+    }
+
     /// Adds a lifecycle event: never dropped. Their number is bounded because each session and listener emits only a few, and
     /// nothing new is opened for a subscriber that `is_overdue`.
     pub fn push_event(&self, envelope: Envelope) {

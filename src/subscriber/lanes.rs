@@ -14,15 +14,12 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::{
-    filter::{Ack, Filter, LaneKey},
+    brakes::Brakes,
+    filter::{Filter, LaneKey},
     lane_state::{Class, LaneState},
     queue::pop,
 };
-use crate::{
-    envelope::{Envelope, ListenerId, SessionId},
-    limits::Limits,
-    metrics::Metrics,
-};
+use crate::{envelope::Envelope, limits::Limits, metrics::Metrics};
 
 /// What one lane may deliver before the next one's turn, in cost bytes.
 const QUANTUM: usize = 16 * 1024;
@@ -40,8 +37,9 @@ pub(super) struct Popped {
 pub(super) struct Lanes {
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
-    slab: Slab<(LaneKey, LaneState)>,
-    by_key: HashMap<LaneKey, usize>,
+    pub brakes: Brakes,
+    pub slab: Slab<(LaneKey, LaneState)>,
+    pub by_key: HashMap<LaneKey, usize>,
     ready: VecDeque<usize>,
     quantum_left: usize,
     demand: Vec<Filter>,
@@ -59,10 +57,11 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>, brakes: Brakes) -> Self {
         Self {
             limits,
             metrics,
+            brakes,
             slab: Slab::new(),
             by_key: HashMap::new(),
             ready: VecDeque::new(),
@@ -187,7 +186,9 @@ impl Lanes {
             self.dropped += envelope.dropped_before;
             self.metrics.delivery.dropped_by_kernel.add(envelope.dropped_before);
         }
-        while self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
+        let mut one_goes = self.brakes.are_on() && !self.slab[index].1.data.is_empty();
+        while std::mem::take(&mut one_goes)
+            || self.slab[index].1.bytes + cost > self.limits.session_backlog_bytes
             || self.bytes + cost > self.limits.subscriber_backlog_bytes
         {
             let lane = &mut self.slab[index].1;
@@ -235,10 +236,16 @@ impl Lanes {
         }
     }
 
+    pub(super) fn count_refused(&mut self, index: usize, datagrams: u64) {
+        self.slab[index].1.missing_data += datagrams;
+        self.dropped += datagrams;
+        self.metrics.delivery.dropped_by_quota.add(datagrams);
+    }
+
     /// How much the lane's session may read now; where nothing, `notify` is kept and signalled later. A paused lane starts again
     /// only at half, so that it does not trickle.
     pub(super) fn read_budget(&mut self, index: usize, notify: &Arc<Notify>) -> usize {
-        let full = self.bytes >= self.limits.subscriber_backlog_bytes;
+        let full = self.bytes >= self.limits.subscriber_backlog_bytes || self.brakes.are_on();
         let lane = &mut self.slab[index].1;
         let share = self.limits.session_backlog_bytes;
         let room = match (lane.bytes, full) {
@@ -327,7 +334,7 @@ impl Lanes {
         self.remove_if_done(index);
     }
 
-    fn signal_paused(&self) {
+    pub(super) fn signal_paused(&self) {
         if self.paused > 0 {
             for (_, (_, lane)) in &self.slab {
                 if let Some(notify) = &lane.paused {
@@ -346,53 +353,5 @@ impl Lanes {
             event.into_iter().chain(data).chain(unacked).min()
         };
         self.slab.iter().filter_map(|(_, (_, lane))| of_lane(lane)).min()
-    }
-
-    /// Keeps an envelope that was handed out until it is acked.
-    pub(super) fn hold(&mut self, popped: &Popped, sequence: u64) {
-        self.slab[popped.lane].1.unacked.push_back((sequence, popped.class, popped.cost, popped.envelope.clone()));
-    }
-
-    /// Unacked envelopes after a sequence, in order.
-    pub(super) fn unacked_after(&self, sequence: u64) -> VecDeque<(u64, Envelope)> {
-        let mut all: Vec<(u64, Envelope)> = self
-            .slab
-            .iter()
-            .flat_map(|(_, (_, lane))| lane.unacked.iter())
-            .filter(|(held, ..)| *held > sequence)
-            .map(|(held, _, _, envelope)| (*held, envelope.clone()))
-            .collect();
-        all.sort_unstable_by_key(|(held, _)| *held);
-        all.into()
-    }
-
-    pub(super) fn ack(&mut self, ack: &Ack) {
-        if ack.all > 0 {
-            let indexes: Vec<usize> = self.slab.iter().map(|(index, _)| index).collect();
-            for index in indexes {
-                self.ack_lane(index, ack.all);
-            }
-        }
-        for (id, sequence) in &ack.lanes {
-            let keys = match id.as_str() {
-                "" => [LaneKey::Control, LaneKey::Control],
-                id => [LaneKey::Session(SessionId::new(id)), LaneKey::Listener(ListenerId::new(id))],
-            };
-            for key in keys {
-                if let Some(&index) = self.by_key.get(&key) {
-                    self.ack_lane(index, *sequence);
-                }
-            }
-        }
-    }
-
-    fn ack_lane(&mut self, index: usize, sequence: u64) {
-        while let Some(&(held, class, cost, _)) = self.slab.get(index).and_then(|(_, lane)| lane.unacked.front()) {
-            if held > sequence {
-                break;
-            }
-            pop(&mut self.slab[index].1.unacked);
-            self.release(index, class, cost);
-        }
     }
 }

@@ -9,6 +9,7 @@
 //! memory stays within `limits`; lanes and streams free themselves in Drop.
 
 mod backlog;
+mod brakes;
 mod filter;
 mod lane;
 mod lane_state;
@@ -19,6 +20,7 @@ mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unacked;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,7 +31,7 @@ use std::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::backlog::Backlog;
+use self::{backlog::Backlog, brakes::Brakes};
 pub use self::{
     backlog::ResumePoint,
     filter::{Ack, Filter, LaneKey},
@@ -42,6 +44,7 @@ use crate::{
     identity::{Caller, Scoped},
     limits::Limits,
     metrics::Metrics,
+    quota::Usage,
 };
 
 /// The name that stands for an empty one.
@@ -79,12 +82,12 @@ pub struct SubscriberView {
 }
 
 impl Subscriber {
-    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>, metrics: &Arc<Metrics>) -> Self {
+    fn new(name: Arc<str>, owner: Arc<Caller>, limits: &Arc<Limits>, metrics: &Arc<Metrics>, brakes: Brakes) -> Self {
         Self {
             name,
             owner,
             epoch: Uuid::new_v4().simple().to_string().into(),
-            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Arc::clone(metrics), Instant::now())),
+            backlog: Mutex::new(Backlog::new(Arc::clone(limits), Arc::clone(metrics), brakes, Instant::now())),
         }
     }
 
@@ -122,6 +125,17 @@ impl Subscriber {
     /// Whether its events are so far behind that nothing new should be opened for it.
     pub fn is_overdue(&self) -> bool {
         self.lock().events_full()
+    }
+
+    /// What it holds undelivered or unacked, and whose quota that counts for.
+    pub fn held(&self) -> (usize, Option<Arc<Usage>>) {
+        let backlog = self.lock();
+        (backlog.lanes.bytes, backlog.lanes.brakes.own.clone())
+    }
+
+    /// Reading may go on: sessions that wait for credit look again.
+    pub fn release(&self) {
+        self.lock().lanes.signal_paused();
     }
 
     /// Acks envelopes; frees the credit they held.

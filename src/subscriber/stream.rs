@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_stream::Stream;
 
 use super::{Filter, ResumePoint, Subscriber, backlog::Taken};
-use crate::{envelope::Envelope, error::Error};
+use crate::{envelope::Envelope, error::Error, quota::Held};
 
 /// The first thing a stream says.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub struct Subscription {
     first: Option<Batch>,
     heartbeat: Option<(Duration, Pin<Box<Sleep>>)>,
     ended: bool,
+    /// What it takes of the limits on streams.
+    _places: Option<(Held, Option<Held>)>,
 }
 
 impl Subscription {
@@ -74,7 +76,15 @@ impl Subscription {
             first: Some(Batch { start: Some(start), gap, ..Batch::default() }),
             heartbeat: heartbeat.map(|interval| (interval, Box::pin(sleep(interval)))),
             ended: false,
+            _places: None,
         })
+    }
+
+    /// Holds places until it is gone.
+    #[must_use]
+    pub fn holding(mut self, places: (Held, Option<Held>)) -> Self {
+        self._places = Some(places);
+        self
     }
 
     /// Whose stream it is.

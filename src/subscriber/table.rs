@@ -8,12 +8,13 @@ use std::{
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
-use super::Subscriber;
+use super::{Subscriber, brakes::Brakes};
 use crate::{
     error::Error,
     identity::{Caller, Scoped},
     limits::{Limits, LiveLimits},
     metrics::Metrics,
+    quota::{Held, Pressure, Usage},
 };
 
 /// By namespace and name.
@@ -23,6 +24,7 @@ type Table = HashMap<Scoped<Arc<str>>, Entry, RandomState>;
 /// session or listener has used it for `limits.subscriber_idle_timeout`.
 pub struct Subscribers {
     limits: Arc<LiveLimits>,
+    pressure: Arc<Pressure>,
     metrics: Arc<Metrics>,
     table: Mutex<Table>,
 }
@@ -31,33 +33,45 @@ struct Entry {
     subscriber: Arc<Subscriber>,
     /// Since when only the table holds it, as the last sweep saw it.
     idle_since: Option<Instant>,
+    _place: Option<Held>,
 }
 
 impl Subscribers {
     /// An empty table.
-    pub fn new(limits: Arc<LiveLimits>, metrics: Arc<Metrics>) -> Self {
-        Self { limits, metrics, table: Mutex::default() }
+    pub fn new(limits: Arc<LiveLimits>, pressure: Arc<Pressure>, metrics: Arc<Metrics>) -> Self {
+        Self { limits, pressure, metrics, table: Mutex::default() }
     }
 
     /// The subscriber of this name in the caller's namespace, made where there is none. The flag tells whether it is new.
     ///
     /// # Errors
     /// LIMIT_REACHED where `limits.subscribers` exist already.
-    pub fn get_or_create(&self, caller: &Arc<Caller>, name: &str) -> Result<(Arc<Subscriber>, bool), Error> {
+    pub fn get_or_create(
+        &self,
+        caller: &Arc<Caller>,
+        name: &str,
+        usage: impl FnOnce() -> Option<Arc<Usage>>,
+    ) -> Result<(Arc<Subscriber>, bool), Error> {
         let mut table = self.lock();
         if let Some(entry) = table.get(&(&*caller.namespace, name)) {
             return Ok((Arc::clone(&entry.subscriber), false));
         }
         let limits = self.limits.keep();
         if table.len() >= limits.subscribers {
-            return Err(Error::limit(
+            return Err(Error::global_limit(
                 "subscribers",
                 limits.subscribers,
                 format!("there are {} subscribers already; use an existing name", limits.subscribers),
             ));
         }
-        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits, &self.metrics));
-        table.insert(subscriber.scoped_name(), Entry { subscriber: Arc::clone(&subscriber), idle_since: None });
+        let usage = usage();
+        let place = usage.as_ref().map(|usage| usage.subscriber()).transpose()?;
+        let brakes = Brakes { all: Arc::clone(&self.pressure), own: usage };
+        let subscriber = Arc::new(Subscriber::new(name.into(), Arc::clone(caller), &limits, &self.metrics, brakes));
+        table.insert(
+            subscriber.scoped_name(),
+            Entry { subscriber: Arc::clone(&subscriber), idle_since: None, _place: place },
+        );
         Ok((subscriber, true))
     }
 

@@ -19,6 +19,8 @@ mod world;
 mod isolation;
 /// JSON web tokens: good ones, and every way of being bad.
 mod jwt;
+/// What is counted of callers, and who looks at what sessions move.
+mod observed;
 /// What observers and operators may.
 mod roles;
 /// What the program says and refuses as it starts, and what it never says.

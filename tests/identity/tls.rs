@@ -83,6 +83,8 @@ async fn tokens_come_over_tls_and_plaintext_gets_nowhere() {
     // Somebody who does not trust the authority goes away by itself.
     let stranger = client_config(&Authority::new("others").pem(), None);
     assert!(world.tls_client(stranger, ALICE).await.is_err());
+    let failures = || world.gateway.metrics.doors.handshake_failures.get();
+    eventually("both are counted", || async { failures() >= 2 }).await;
 }
 
 #[tokio::test]

@@ -254,7 +254,12 @@ impl World {
     }
 
     async fn end(&mut self, id: usize, ending: Ending) {
-        let ask = |abort| DisconnectSpec { session_id: IDS[id].into(), abort, subscriber: String::new() };
+        let ask = |abort| DisconnectSpec {
+            session_id: IDS[id].into(),
+            abort,
+            subscriber: String::new(),
+            close_timeout: None,
+        };
         let Some(mut live) = self.live.remove(&id) else {
             let refused = self.gateway.disconnect(&Caller::local(), &ask(false)).expect_err("it does not live");
             assert_eq!(refused.reason(), Reason::SessionNotFound);

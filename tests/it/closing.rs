@@ -262,3 +262,29 @@ async fn a_disconnect_named_by_a_subscriber_tells_it_and_the_end_goes_to_the_ope
     opener.expect(Event::Disconnected).await;
     gateway.released().await;
 }
+
+#[tokio::test]
+async fn a_close_that_gives_the_peer_more_time_still_delivers_its_answer() {
+    let gateway = TestGateway::with(|limits| limits.close_timeout = std::time::Duration::from_millis(50)).await;
+    let (peer, mut taken) = Peer::handing_over().await;
+    let mut envelopes = gateway.subscribe("").await;
+    let mut sockets = gateway.sockets().await;
+    let patient = connected(&mut sockets, connect_to(peer.addr)).await;
+    let mut stream = taken.recv().await.expect("a connection");
+    let hasty = connected(&mut sockets, connect_to(peer.addr)).await;
+    let _silent = taken.recv().await.expect("a connection");
+    let request = TcpDisconnectRequest { close_timeout: seconds(60.0), ..disconnect(&patient) };
+    sockets.tcp_disconnect(request).await.expect("disconnects");
+    sockets.tcp_disconnect(disconnect(&hasty)).await.expect("disconnects");
+    // The gateway's own time is over when the other session has ended by it.
+    assert_eq!(envelopes.until(Event::Disconnected).await.session_id, hasty);
+    assert_eq!(drain(&mut stream).await, b"", "FIN has come");
+    stream.write_all(b"late").await.expect("writes");
+    drop(stream);
+    assert_eq!(envelopes.data().await, Payload::Bytes("late".into()));
+    let end = envelopes.expect(Event::Disconnected).await;
+    assert_eq!((end.session_id.as_str(), ended(end.clone()).reason()), (patient.as_str(), CloseReason::ByRequest));
+    let request = TcpDisconnectRequest { close_timeout: seconds(3601.0), ..disconnect("anything") };
+    fails(sockets.tcp_disconnect(request).await, Code::InvalidArgument, "REQUEST_INVALID");
+    gateway.released().await;
+}

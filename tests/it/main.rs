@@ -38,8 +38,12 @@ mod leaving;
 mod listeners;
 /// Metrics: what the admin server shows is exactly what happened, and what it costs is bounded.
 mod metrics;
+/// Dashboard, alert rules and documentation: they name what the gateway exposes, and promtool takes them.
+mod observability;
 /// The policy: what is denied never arrives.
 mod policy;
+/// Quotas of one identity, and what is too much for all.
+mod quotas;
 /// Request ids: a retry answers with what the first call opened, and a cancelled call goes on.
 mod request_ids;
 /// Sends: in order, each item whole, waiting where the peer does, moving the claim where they say so.

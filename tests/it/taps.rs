@@ -1,10 +1,12 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use socket_gateway::{
     api::proto::{self, CloseReason, TapDirection, TapFormat},
     audit::Target,
-    gateway::Gateway,
+    error::Reason,
+    gateway::{Gateway, TapSpec},
+    identity::{Caller, Role},
     limits::Limits,
 };
 use tonic::{Code, Streaming};
@@ -225,4 +227,18 @@ async fn who_taps_is_recorded() {
     }
     assert_eq!((&begun["event"], &begun["owner"]), (&"tap_started".into(), &"local".into()));
     assert_eq!((&ended["event"], &ended["records"], &ended["bytes"]), (&"tap_ended".into(), &2.into(), &10.into()));
+}
+
+#[tokio::test]
+async fn only_operators_tap() {
+    let gateway = TestGateway::start().await;
+    let mut sockets = gateway.sockets().await;
+    let peer = Peer::echo().await;
+    let session_id = connected(&mut sockets, connect_to(peer.addr)).await;
+    for (role, may) in [(Role::User, false), (Role::Observer, false), (Role::Operator, true)] {
+        let caller = Arc::new(Caller { identity: "somebody".into(), namespace: "".into(), role });
+        let spec = TapSpec { session_id: session_id.clone(), record_bytes: 100 };
+        let tapped = gateway.gateway.tap(&caller, &spec).map(|_| ()).map_err(|error| error.reason());
+        assert_eq!(tapped, if may { Ok(()) } else { Err(Reason::RoleDenied) }, "{role:?}");
+    }
 }

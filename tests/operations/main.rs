@@ -13,6 +13,8 @@ mod floods;
 mod h2;
 /// Metrics, audit log and logs of the binary.
 mod observing;
+/// Overload: descriptors and logs.
+mod overload;
 /// A gateway as a process.
 mod process;
 /// SIGHUP.

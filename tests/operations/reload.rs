@@ -98,3 +98,40 @@ async fn flags_and_environment_still_win_over_the_file_after_a_reload() {
     udp_in(&mut sockets).await.expect("one may be open");
     assert_eq!(limit(&udp_in(&mut sockets).await.expect_err("the flag's limit")), "sessions");
 }
+
+#[tokio::test]
+async fn the_policy_is_replaced_whole_and_what_is_open_stays_open() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = u32::from(listener.local_addr().expect("bound").port());
+    let dial =
+        || socket_gateway::api::proto::TcpConnectRequest { host: "127.0.0.1".into(), port, ..Default::default() };
+    let file = File::new("");
+    let (gateway, address) = Running::start(&["--config", file.path()]);
+    let mut sockets = sockets(address).await;
+    let open = sockets.tcp_connect(dial()).await.expect("the profile dev allows it").into_inner().session_id;
+
+    file.write("policy.profile = \"lan\"\n[[policy.bind]]\nname = \"none\"\naction = \"deny\"\n");
+    gateway.signal("HUP");
+    gateway.line("reload: the policy is replaced");
+    gateway.line("reloaded");
+    for (denied, rule) in [
+        (sockets.tcp_connect(dial()).await.map(drop), "profile.lan.loopback"),
+        (udp_in(&mut sockets).await.map(drop), "none"),
+    ] {
+        let status = denied.expect_err("denied from now on");
+        assert!(status.code() == tonic::Code::PermissionDenied && status.message().contains(rule), "{status:?}");
+    }
+    let listed =
+        sessions(address).await.list_sessions(ListSessionsRequest::default()).await.expect("lists").into_inner();
+    assert_eq!(listed.sessions.iter().map(|session| &session.session_id).collect::<Vec<_>>(), [&open]);
+
+    // A file with a fault in a rule changes nothing.
+    file.write("[[policy.dial]]\naction = \"alow\"\n");
+    gateway.signal("HUP");
+    gateway.line("reload refused: nothing has changed");
+    assert!(sockets.tcp_connect(dial()).await.is_err());
+    file.write("");
+    gateway.signal("HUP");
+    gateway.line("reloaded");
+    sockets.tcp_connect(dial()).await.expect("allowed again");
+}

@@ -9,6 +9,8 @@
 
 mod support;
 
+/// The commands that use a gateway.
+mod commands;
 /// DNS over UDP, asked from the gateway's own socket.
 mod dns;
 /// The programs under `examples/`.
@@ -23,5 +25,7 @@ mod namespaces;
 mod readme;
 /// A pipeline, read back line by line.
 mod redis;
+/// The commands of docs/security.md, over TLS with tokens.
+mod security;
 /// What a stranger finds out with nothing but the address.
 mod stranger;

@@ -7,7 +7,7 @@ import gc
 import logging
 
 import pytest
-from harness import HOST, FarEnd, GatewayProcess, eventually, pattern, relayed, subscriber_named, within
+from harness import HOST, FarEnd, GatewayProcess, eventually, pattern, relayed, running, subscriber_named, within
 
 from socket_gateway import GatewayClosed, SessionNotFound, Unavailable
 from socket_gateway.aio import Gateway
@@ -119,6 +119,21 @@ async def test_opening_closing_and_using_in_the_wrong_order(process: GatewayProc
         await gateway.connect(HOST, far["silent"])
 
 
+async def test_what_was_read_is_not_delivered_again_to_the_next_object_of_the_name(
+    process: GatewayProcess, far: FarEnd
+) -> None:
+    name = "handed-on"
+    async with Gateway(process.address, subscriber=name, keep_sessions=True) as first:
+        session_id = (await first.connect(HOST, far["answers"], mode="line")).id
+    for number in range(10):
+        async with Gateway(process.address, subscriber=name, keep_sessions=True) as again:
+            session = await again.session(session_id)
+            await session.send(f"{number}")
+            assert await session.readline(30) == f"re: {number}"
+    async with Gateway(process.address, subscriber=name) as last:
+        await (await last.session(session_id)).close()
+
+
 async def test_nothing_is_left_unread_when_all_have_ended(gateway: Gateway, far: FarEnd) -> None:
     for _ in range(20):
         session = await gateway.connect(HOST, far["closer"])
@@ -131,6 +146,30 @@ async def test_nothing_is_left_unread_when_all_have_ended(gateway: Gateway, far:
         return shown is not None and shown.backlog_bytes == 0 and shown.backlog_envelopes == 0
 
     await eventually("the backlog is empty", empty)
+
+
+async def test_a_listener_that_nobody_accepts_from_stops_accepting() -> None:
+    with running("limits.subscriber_events=50") as small:
+        async with Gateway(small.address) as gateway:
+            listener = await gateway.listen(host=HOST)
+            visitors = [await asyncio.open_connection(HOST, listener.port) for _ in range(200)]
+            last = -1
+
+            async def stopped() -> bool:
+                nonlocal last
+                await asyncio.sleep(0.3)
+                before = last
+                [shown] = [shown async for shown in gateway.list_listeners()]
+                last = shown.accepted
+                return before == last
+
+            await eventually("no more are accepted", stopped)
+            assert last <= 51
+            accepted = [await listener.accept(30) for _ in visitors]
+            assert len({session.id for session in accepted}) == 200
+            for _, writer in visitors:
+                writer.close()
+            await asyncio.gather(*(session.wait_closed(30) for session in accepted))
 
 
 async def test_a_break_is_logged_and_its_end_too(

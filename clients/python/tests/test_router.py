@@ -178,6 +178,31 @@ def test_accepted_sessions_wait_for_their_listener_to_be_known() -> None:
     assert len(arrivals.waiting) == UNADOPTED_ARRIVALS and arrivals.waiting[0].session_id == "s1"
     stream.envelope(pb.EVENT_CLOSED, "", listener_id="l")
     assert arrivals.closed and arrivals.failure is None
+    # The one too many is read into nothing.
+    assert stream.acks()["s0"] == 1
+
+
+def test_a_session_is_acknowledged_when_it_is_accepted_and_not_before() -> None:
+    stream = Stream()
+    stream.connected("taken", "l")
+    stream.connected("waits", "l")
+    stream.data("waits", text="x")
+    stream.disconnected("waits")
+    stream.connected("other")
+    assert stream.acks() == {"other": 5}
+    assert stream.router.resume_after() == 0
+    arrivals = stream.router.arrivals_at("l")
+    arrivals.waiting.popleft().accept()
+    assert stream.acks() == {"taken": 1}
+    assert stream.router.resume_after() == 1
+    for envelope in stream.sent[1:]:
+        stream.router.take(envelope)
+    assert stream.acks() == {"other": 5}
+    inbox = arrivals.waiting.popleft()
+    inbox.accept()
+    assert stream.acks() == {"waits": 2}
+    assert (inbox.pop(), stream.acks()) == ("x", {"waits": 4})
+    assert stream.router.resume_after() == 5
 
 
 def test_events_that_nobody_reads_are_bounded() -> None:

@@ -98,7 +98,8 @@ impl From<Status> for Error {
         let Some(info) = details.error_info() else {
             // Without details it was not the gateway that answered, or a limit of the gRPC library itself.
             return match status.code() {
-                Code::Unavailable | Code::Unknown => Self::Unreachable(reached(&status)),
+                // A connection that ends under a call is "cancelled" to the HTTP library.
+                Code::Unavailable | Code::Unknown | Code::Cancelled => Self::Unreachable(reached(&status)),
                 code => Self::Gateway(Box::new(Failure {
                     code,
                     reason: Reason::Unspecified,

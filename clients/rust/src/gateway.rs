@@ -81,6 +81,15 @@ impl Gateway {
         Self::open_with(&target, options).await
     }
 
+    /// The generated clients alone, with the credentials of these options: for programs that only ask. Connects with the first call.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub fn calls(target: &str, options: &Options) -> Result<(Sockets, Sessions), Error> {
+        let channels = Channels::new(target, options)?;
+        Ok((channels.sockets(), channels.sessions()))
+    }
+
     /// The name of this program's receiver.
     pub fn subscriber(&self) -> &str {
         &self.link.link.subscriber

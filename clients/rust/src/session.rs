@@ -360,12 +360,22 @@ impl Session {
         Ok(shown.unwrap_or_default().bytes_sent)
     }
 
-    /// Ends the connection in order: what is queued is written, then FIN. What the peer still sends can be read until `closed`.
+    /// Ends the connection in order: what is queued is written, then FIN. What the peer still sends can be read until `closed`; it has
+    /// the gateway's close timeout (10 s by default) to end its own side.
     ///
     /// # Errors
     /// What the gateway says. A session that has ended already is no error.
     pub async fn disconnect(&self) -> Result<(), Error> {
-        self.end(false).await
+        self.end(proto::TcpDisconnectRequest::default()).await
+    }
+
+    /// As `disconnect`, with another time for the peer, at most an hour.
+    ///
+    /// # Errors
+    /// As `disconnect`.
+    pub async fn disconnect_within(&self, time: Duration) -> Result<(), Error> {
+        let close_timeout = duration(Some(time))?;
+        self.end(proto::TcpDisconnectRequest { close_timeout, ..Default::default() }).await
     }
 
     /// Cuts the connection (RST).
@@ -373,14 +383,14 @@ impl Session {
     /// # Errors
     /// As `disconnect`.
     pub async fn abort(&self) -> Result<(), Error> {
-        self.end(true).await
+        self.end(proto::TcpDisconnectRequest { abort: true, ..Default::default() }).await
     }
 
-    async fn end(&self, abort: bool) -> Result<(), Error> {
+    async fn end(&self, mut request: proto::TcpDisconnectRequest) -> Result<(), Error> {
         if self.inbox.lock().is_over() {
             return Ok(());
         }
-        let request = proto::TcpDisconnectRequest { session_id: self.id().to_owned(), abort, ..Default::default() };
+        self.id().clone_into(&mut request.session_id);
         match self.owner.link.sockets().tcp_disconnect(request).await.map_err(Error::from) {
             Err(error) if error.reason() != Some(crate::error::Reason::SessionNotFound) => Err(error),
             _ => Ok(()),

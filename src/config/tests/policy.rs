@@ -15,11 +15,14 @@ fn verdict(config: &Config, identity: &str, address: &str) -> String {
 }
 
 #[test]
-fn without_a_word_the_profile_is_dev_on_loopback_and_internet_elsewhere() {
+fn without_a_word_the_profile_is_dev_on_loopback_without_identity_and_internet_elsewhere() {
     let config = load("", &[], &[]).expect("nothing is wrong");
     assert_eq!(config.policy().profile, Profile::Dev);
-    let config = load("", &[], &["listen=0.0.0.0:50051"]).expect("nothing is wrong");
-    assert_eq!(config.policy().profile, Profile::Internet);
+    let open = ["listen=0.0.0.0:50051", "insecure.allow_anyone_to_open_sockets=true"];
+    assert_eq!(load("", &[], &open).expect("nothing is wrong").policy().profile, Profile::Internet);
+    // Where callers are told apart, loopback is not everybody's.
+    let token = format!("[[identity.tokens]]\nname = \"a\"\nsha256 = \"{}\"\n", "0".repeat(64));
+    assert_eq!(load(&token, &[], &[]).expect("nothing is wrong").policy().profile, Profile::Internet);
     let config = load("policy.profile = \"lan\"", &[("SOCKET_GATEWAY_POLICY_PROFILE", "internet")], &[]);
     assert_eq!(config.expect("nothing is wrong").policy().profile, Profile::Internet);
     let config = load("", &[], &["policy.profile=lan"]).expect("nothing is wrong");

@@ -54,11 +54,13 @@ fn every_setting_is_reached_from_file_environment_and_flag() {
         }
         let (file, plain) = match text {
             toml::Value::Integer(number) => ((number + 1).to_string(), (number + 1).to_string()),
+            toml::Value::Float(_) => ("0.25".to_owned(), "0.25".to_owned()),
             toml::Value::String(text) => {
                 let other = match text.as_str() {
                     "auto" if key == "policy.profile" => "lan",
                     "auto" => "json",
                     "info" => "debug",
+                    "off" if key == "tracing.otlp_endpoint" => "http://127.0.0.1:2/",
                     "off" => "127.0.0.1:2",
                     "127.0.0.1:50051" => "127.0.0.1:1",
                     _ => "7s",

@@ -20,6 +20,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     Ack, Filter, Gap, LaneKey, ResumePoint, SubscriberView,
     backlog::{Backlog, Taken},
+    brakes::Brakes,
 };
 use crate::{
     envelope::{Body, Envelope, MessageId, SessionId},
@@ -55,7 +56,7 @@ fn backlog() -> Backlog {
 }
 
 fn backlog_with(limits: Limits) -> Backlog {
-    Backlog::new(Arc::new(limits), Arc::default(), Instant::now())
+    Backlog::new(Arc::new(limits), Arc::default(), Brakes::default(), Instant::now())
 }
 
 fn session(name: &str) -> LaneKey {

@@ -20,6 +20,10 @@ _log = logging.getLogger("socket_gateway")
 ACK_DELAY = 0.005
 #: Keeps load balancers from cutting an idle stream.
 HEARTBEAT_SECONDS = 20
+#: How long closing waits for the gateway to take the last acknowledgements.
+CLOSE_PATIENCE = 1.0
+#: The correlation id of the message behind them.
+LAST_WORD = 1
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 # With these the next attempt would fail as well.
@@ -53,6 +57,8 @@ class Attachment:
         self._start: Optional[_gateway.StreamStart] = None
         self._up = asyncio.Event()
         self._ack_now = asyncio.Event()
+        self._closing = False
+        self._all_acknowledged = asyncio.Event()
         self._ack_timer: Optional[asyncio.TimerHandle] = None
         self._dead: Optional[errors.GatewayError] = None
         self._task: Optional[asyncio.Task[None]] = None
@@ -72,8 +78,14 @@ class Attachment:
             raise self._dead.with_traceback(None)
 
     async def close(self) -> None:
-        """Detaches; whoever still reads is told."""
+        """Detaches, once the gateway has the last acknowledgements; whoever still reads is told."""
         if self._task is not None:
+            if self._up.is_set() and self._dead is None:
+                self._closing = True
+                self._ack_now.set()
+                # What it does not get is delivered once more to the next stream of this subscriber.
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._all_acknowledged.wait(), CLOSE_PATIENCE)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
@@ -136,6 +148,8 @@ class Attachment:
                     acking = asyncio.get_running_loop().create_task(self._acknowledge(call))
                 if response.HasField("gap"):
                     self._tell_gap(response.gap)
+                if any(answer.correlation_id == LAST_WORD for answer in response.answers):
+                    self._all_acknowledged.set()
                 for envelope in response.envelopes:
                     self.router.take(envelope)
         except asyncio.InvalidStateError:
@@ -192,10 +206,13 @@ class Attachment:
                 self._ack_timer.cancel()
                 self._ack_timer = None
             acks = self.router.acks()
-            if acks is None:
-                continue
             try:
-                await call.write(_gateway.AttachRequest(ack=acks))
+                if acks is not None:
+                    await call.write(_gateway.AttachRequest(ack=acks))
+                if self._closing:
+                    # It asks for nothing, and is answered when everything before it was taken.
+                    await call.write(_gateway.AttachRequest(correlation_id=LAST_WORD))
+                    return
             except (grpc.RpcError, asyncio.InvalidStateError):
                 # What was lost is acknowledged again after the resume. The reading side finds out why.
                 return

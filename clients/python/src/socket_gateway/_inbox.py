@@ -47,6 +47,9 @@ class Inbox:
         self.connected: Optional[_envelope.Connected] = None
         #: Whether somebody waits for the session: who opened it, or its listener.
         self.wanted = False
+        #: The sequence it began with, while it waits to be accepted. Nothing of it is acknowledged in that time, so
+        #: that a listener that nobody accepts from stops accepting (`limits.subscriber_events`).
+        self.unaccepted_from: Optional[int] = None
         #: How many objects read it; and whether there was one, and is none any more.
         self.holders = 0
         self.abandoned = False
@@ -67,7 +70,7 @@ class Inbox:
                 self.data.append(_delivery(envelope))
         else:
             self._take_event(envelope)
-        if not self.data:
+        if not self.unread:
             self._ack(self.session_id, self._last, 0)
         self.wake()
 
@@ -109,13 +112,26 @@ class Inbox:
         self._ack(self.session_id, self.read_up_to(), first.size)
         return first.data
 
+    @property
+    def unread(self) -> bool:
+        """Whether something of it is not acknowledged."""
+        return bool(self.data) or self.unaccepted_from is not None
+
     def read_up_to(self) -> int:
         """The sequence up to which everything was read."""
+        if self.unaccepted_from is not None:
+            return self.unaccepted_from - 1
         return self.data[0].sequence - 1 if self.data else self._last
 
-    def unread(self, sequence: int) -> bool:
-        """Whether the envelope of this sequence waits here."""
-        return bool(self.data) and self.data[0].sequence <= sequence
+    def waits_to_be_accepted(self, sequence: int) -> None:
+        """Its listener has it, from this sequence on."""
+        self.wanted = True
+        self.unaccepted_from = sequence
+
+    def accept(self) -> None:
+        """Somebody has taken it from its listener."""
+        self.unaccepted_from = None
+        self._ack(self.session_id, self.read_up_to(), 0)
 
     def release(self) -> None:
         """Throws away what is unread and what still comes.
@@ -123,6 +139,7 @@ class Inbox:
         Nobody will read it any more, and its peer must not wait for a reader.
         """
         self.released = True
+        self.unaccepted_from = None
         self.data.clear()
         self._ack(self.session_id, self._last, 0)
 
@@ -130,6 +147,8 @@ class Inbox:
         """One more object reads it."""
         self.holders += 1
         self.abandoned = False
+        if self.unaccepted_from is not None:
+            self.accept()
 
     def let_go(self) -> None:
         """One less. A live session may find another reader; of one that has ended nothing is kept for nobody."""

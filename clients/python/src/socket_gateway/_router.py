@@ -44,7 +44,6 @@ class Arrivals:
 
     def arrive(self, inbox: Inbox) -> None:
         """Another one."""
-        inbox.wanted = True
         self.waiting.append(inbox)
         if not self.adopted and len(self.waiting) > UNADOPTED_ARRIVALS:
             self.waiting.popleft().release()
@@ -111,7 +110,8 @@ class Router:
         key = session_id or envelope.listener_id
         if envelope.sequence <= self.last_sequence:
             # Delivered again after a resume, because its acknowledgement was lost on the way.
-            if not any(inbox.session_id == key and inbox.unread(envelope.sequence) for inbox in self._holders(key)):
+            holders = (inbox for inbox in self._holders(key) if inbox.unread)
+            if not any(inbox.session_id == key and inbox.read_up_to() < envelope.sequence for inbox in holders):
                 self.ack(key, envelope.sequence, 0)
             return
         self.last_sequence = envelope.sequence
@@ -125,14 +125,17 @@ class Router:
             self.ack(key, envelope.sequence, 0)
             return
         inbox = self.inbox(session_id)
+        arrives = envelope.event == _envelope.EVENT_CONNECTED and envelope.listener_id
+        if arrives:
+            inbox.waits_to_be_accepted(envelope.sequence)
         inbox.take(envelope)
-        if envelope.event == _envelope.EVENT_CONNECTED and envelope.listener_id:
+        if arrives:
             self.arrivals_at(envelope.listener_id).arrive(inbox)
         if envelope.event == _envelope.EVENT_DISCONNECTED:
             del self.inboxes[session_id]
             if not inbox.holders and not inbox.wanted:
                 inbox.release()
-            if inbox.data:
+            if inbox.unread:
                 self._ended.add(inbox)
 
     def _unlisten(self, listener_id: str) -> None:
@@ -176,7 +179,7 @@ class Router:
         due = [_gateway.SessionAck(session_id=key, sequence=sequence) for key, sequence in self._acks.items()]
         self._acks.clear()
         self._unacked_bytes = 0
-        self._ended = {inbox for inbox in self._ended if inbox.data}
+        self._ended = {inbox for inbox in self._ended if inbox.unread}
         return _gateway.Ack(sessions=due)
 
     def resume_after(self) -> int:
@@ -184,7 +187,7 @@ class Router:
 
         What is delivered again after it is recognized.
         """
-        unread = [inbox for inbox in (*self.inboxes.values(), *self._ended) if inbox.data]
+        unread = [inbox for inbox in (*self.inboxes.values(), *self._ended) if inbox.unread]
         return min([self.last_sequence, *(inbox.read_up_to() for inbox in unread)])
 
     def ack_again(self) -> None:

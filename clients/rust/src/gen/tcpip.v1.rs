@@ -45,7 +45,9 @@ pub enum ErrorReason {
     FrameTooLong = 17,
     /// RESOURCE_EXHAUSTED. A configured limit was reached. Metadata: limit (the setting's name), value.
     LimitReached = 18,
-    /// PERMISSION_DENIED. The dial or bind policy says no. Metadata: rule.
+    /// PERMISSION_DENIED. The policy says no to a dial, a datagram, a bind or a group. Metadata: rule (its name in the configuration,
+    /// or of a profile), direction (dial, bind, join), protocol (tcp, udp), host and port as they were asked for. Where a name leads is
+    /// not told.
     PolicyDenied = 19,
     /// FAILED_PRECONDITION. The send's expected_write_offset is not the session's. Nothing was written. Metadata: writeOffset.
     WriteOffsetMismatch = 20,
@@ -846,6 +848,10 @@ pub struct TcpDisconnectRequest {
     /// The namespace of the session and the subscriber. Empty: the caller's own. Only operators may name another's.
     #[prost(string, tag = "4")]
     pub namespace: ::prost::alloc::string::String,
+    /// How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+    /// the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+    #[prost(message, optional, tag = "5")]
+    pub close_timeout: ::core::option::Option<::prost_types::Duration>,
 }
 /// TcpDisconnectResponse says that the session is closing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2208,6 +2214,90 @@ pub struct ClaimDataResponse {
     #[prost(string, tag = "2")]
     pub previous_subscriber: ::prost::alloc::string::String,
 }
+/// TapRequest says what to look at.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TapRequest {
+    /// The session. Required.
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The namespace it is in. Empty: the caller's own.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How bytes are shown.
+    #[prost(enumeration = "TapFormat", tag = "3")]
+    pub format: i32,
+    /// The longest record in bytes, 16 to 65536; longer pieces become several records. 0: 4096.
+    #[prost(uint32, tag = "4")]
+    pub max_record_bytes: u32,
+}
+/// TapRecord is a piece of what went by.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TapRecord {
+    /// Which way.
+    #[prost(enumeration = "TapDirection", tag = "1")]
+    pub direction: i32,
+    /// How many bytes had gone this way before. For UDP those of all datagrams.
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+    /// When the gateway read it, or the operating system took it. Between the two directions it is the offsets that are exact, not
+    /// the order of records.
+    #[prost(message, optional, tag = "3")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many bytes.
+    #[prost(uint32, tag = "4")]
+    pub size: u32,
+    /// The bytes, where the format asks for them.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub bytes: ::prost::bytes::Bytes,
+    /// The bytes in hex, "48 65 6c 6c 6f".
+    #[prost(string, tag = "6")]
+    pub hex: ::prost::alloc::string::String,
+    /// The bytes as text: UTF-8 as it is, anything else and what could order a terminal about as \r, \n, \t or \xNN, a backslash as \\.
+    #[prost(string, tag = "7")]
+    pub text: ::prost::alloc::string::String,
+    /// UDP: where the datagram came from or went to.
+    #[prost(string, tag = "8")]
+    pub peer_host: ::prost::alloc::string::String,
+    /// UDP: the port.
+    #[prost(uint32, tag = "9")]
+    pub peer_port: u32,
+    /// Records lost just before this one, because they were not read in time.
+    #[prost(uint64, tag = "10")]
+    pub lost_records: u64,
+    /// Their bytes.
+    #[prost(uint64, tag = "11")]
+    pub lost_bytes: u64,
+}
+/// TapEnd is the last message: the session has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TapEnd {
+    /// Why it ended.
+    #[prost(enumeration = "CloseReason", tag = "1")]
+    pub reason: i32,
+    /// Records lost since the last one.
+    #[prost(uint64, tag = "2")]
+    pub lost_records: u64,
+    /// Their bytes.
+    #[prost(uint64, tag = "3")]
+    pub lost_bytes: u64,
+}
+/// TapResponse is one message of the stream: any of its fields may be set.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TapResponse {
+    /// In the first message only: the session. What it moves from here on is shown.
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+    /// What went by, oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub records: ::prost::alloc::vec::Vec<TapRecord>,
+    /// In the last message only.
+    #[prost(message, optional, tag = "3")]
+    pub end: ::core::option::Option<TapEnd>,
+    /// Nothing; ignore it. Short messages are filled up with it while many of them may lie unread, because some HTTP/2 stacks cut off a
+    /// connection for that.
+    #[prost(bytes = "bytes", tag = "15")]
+    pub padding: ::prost::bytes::Bytes,
+}
 /// SessionKind says what kind of socket a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2331,6 +2421,76 @@ impl ChangeKind {
             "CHANGE_KIND_CHANGED" => Some(Self::Changed),
             "CHANGE_KIND_REMOVED" => Some(Self::Removed),
             "CHANGE_KIND_SNAPSHOT_END" => Some(Self::SnapshotEnd),
+            _ => None,
+        }
+    }
+}
+/// TapFormat says how tapped bytes are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TapFormat {
+    /// As TAP_FORMAT_HEX_AND_TEXT.
+    Unspecified = 0,
+    /// As hex and as text, for people.
+    HexAndText = 1,
+    /// As text only.
+    Text = 2,
+    /// As the bytes they are, for programs.
+    Bytes = 3,
+}
+impl TapFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAP_FORMAT_UNSPECIFIED",
+            Self::HexAndText => "TAP_FORMAT_HEX_AND_TEXT",
+            Self::Text => "TAP_FORMAT_TEXT",
+            Self::Bytes => "TAP_FORMAT_BYTES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAP_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAP_FORMAT_HEX_AND_TEXT" => Some(Self::HexAndText),
+            "TAP_FORMAT_TEXT" => Some(Self::Text),
+            "TAP_FORMAT_BYTES" => Some(Self::Bytes),
+            _ => None,
+        }
+    }
+}
+/// TapDirection says which way bytes went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TapDirection {
+    /// Never sent.
+    Unspecified = 0,
+    /// From the peer to the gateway.
+    Received = 1,
+    /// From the gateway to the peer.
+    Sent = 2,
+}
+impl TapDirection {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAP_DIRECTION_UNSPECIFIED",
+            Self::Received => "TAP_DIRECTION_RECEIVED",
+            Self::Sent => "TAP_DIRECTION_SENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAP_DIRECTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAP_DIRECTION_RECEIVED" => Some(Self::Received),
+            "TAP_DIRECTION_SENT" => Some(Self::Sent),
             _ => None,
         }
     }
@@ -2577,6 +2737,32 @@ pub mod session_service_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("tcpip.v1.SessionService", "ClaimData"));
             self.inner.unary(req, path, codec).await
+        }
+        /// Tap shows operators what a session moves, both directions, from now on until it ends. It never slows the session down: what its
+        /// reader is too slow for is lost to it and counted. The audit log tells who looked.
+        pub async fn tap(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TapRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TapResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tcpip.v1.SessionService/Tap",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tcpip.v1.SessionService", "Tap"));
+            self.inner.server_streaming(req, path, codec).await
         }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) const SCENARIOS: &[Scenario] = scenarios! {
     "E16-transport-error" => transport_error,
     "E17-frame-too-long" => frame_too_long,
     "E18-limit-reached" => limit_reached,
+    "E19-policy-denied" => policy_denied,
     "E20-write-offset-mismatch" => write_offset_mismatch,
     "E21-request-invalid" => request_invalid,
     "E22-instance-changed" => instance_changed,
@@ -240,6 +241,14 @@ async fn limit_reached(_: World) {
     assert!(failure.metadata["limit"].ends_with("listeners"));
     assert_eq!(failure.metadata["value"], "1");
     within(listener.close(false)).await.expect("closes");
+}
+
+async fn policy_denied(world: World) {
+    let server = Server::start(&["policy.profile=internet"]).await;
+    let gateway = server.gateway().await;
+    let denied = within(gateway.connect("127.0.0.1", world.port("echo"), TcpOptions::binary())).await;
+    let failure = refusal(denied, Reason::PolicyDenied, Code::PermissionDenied, &["rule"]);
+    assert!(!failure.metadata["rule"].is_empty());
 }
 
 async fn write_offset_mismatch(world: World) {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::needless_update, reason = "a field that a newer API has must not break the build")]
 
+mod callers;
 mod errors;
 mod exchanges;
 mod farend;
@@ -107,7 +108,7 @@ fn pattern(offset: usize, len: usize) -> Vec<u8> {
 async fn main() -> ExitCode {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let world = World { far: Arc::new(FarEnd::start()), server: Arc::new(Server::start(&[]).await) };
-    let tables: [&[Scenario]; 7] = [
+    let tables: [&[Scenario]; 8] = [
         sessions::SCENARIOS,
         exchanges::SCENARIOS,
         listeners::SCENARIOS,
@@ -115,6 +116,7 @@ async fn main() -> ExitCode {
         slow::SCENARIOS,
         udp::SCENARIOS,
         errors::SCENARIOS,
+        callers::SCENARIOS,
     ];
     let mut results = serde_json::Map::new();
     let mut failed = 0;

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Mutex,
@@ -21,6 +21,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a gateway on a free port, with these settings.
     pub(crate) async fn start(settings: &[&str]) -> Self {
+        let settings: Vec<_> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        Self::run(&settings).await
+    }
+
+    /// Starts a gateway on a free port, with this configuration file.
+    pub(crate) async fn configured(text: &str) -> Self {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("it is ours");
+        // It is read once, before the gateway is ready.
+        Self::run(&["--config", file.path().to_str().expect("UTF-8")]).await
+    }
+
+    async fn run(arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let binary =
             env::var_os("SOCKET_GATEWAY_BIN").map_or_else(|| root.join("target/debug/socket-gateway"), PathBuf::from);
@@ -29,9 +42,7 @@ impl Server {
             command.env_remove(name);
         }
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
+        command.args(arguments);
         let mut process = command.stderr(Stdio::piped()).spawn().expect("the gateway starts");
         let stderr = process.stderr.take().expect("piped");
         let (tell, told) = tokio::sync::oneshot::channel();

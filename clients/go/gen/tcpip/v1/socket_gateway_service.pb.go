@@ -1365,7 +1365,10 @@ type TcpDisconnectRequest struct {
 	// Who gets the `disconnecting` envelope, or the error. Empty: the opener of the session.
 	Subscriber string `protobuf:"bytes,3,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
 	// The namespace of the session and the subscriber. Empty: the caller's own. Only operators may name another's.
-	Namespace     string `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Namespace string `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+	// the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+	CloseTimeout  *durationpb.Duration `protobuf:"bytes,5,opt,name=close_timeout,json=closeTimeout,proto3" json:"close_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1426,6 +1429,13 @@ func (x *TcpDisconnectRequest) GetNamespace() string {
 		return x.Namespace
 	}
 	return ""
+}
+
+func (x *TcpDisconnectRequest) GetCloseTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.CloseTimeout
+	}
+	return nil
 }
 
 // TcpDisconnectResponse says that the session is closing.
@@ -3305,7 +3315,7 @@ const file_tcpip_v1_socket_gateway_service_proto_rawDesc = "" +
 	"\bcaptures\x18\x04 \x03(\v2\x11.tcpip.v1.CaptureR\bcaptures\x12!\n" +
 	"\fwrite_offset\x18\x05 \x01(\x04R\vwriteOffset\x12\x1f\n" +
 	"\vread_offset\x18\x06 \x01(\x04R\n" +
-	"readOffset\"\x89\x01\n" +
+	"readOffset\"\xc9\x01\n" +
 	"\x14TcpDisconnectRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n" +
@@ -3313,7 +3323,8 @@ const file_tcpip_v1_socket_gateway_service_proto_rawDesc = "" +
 	"\n" +
 	"subscriber\x18\x03 \x01(\tR\n" +
 	"subscriber\x12\x1c\n" +
-	"\tnamespace\x18\x04 \x01(\tR\tnamespace\">\n" +
+	"\tnamespace\x18\x04 \x01(\tR\tnamespace\x12>\n" +
+	"\rclose_timeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\fcloseTimeout\">\n" +
 	"\x15TcpDisconnectResponse\x12%\n" +
 	"\x05event\x18\x01 \x01(\x0e2\x0f.tcpip.v1.EventR\x05event\"\x9a\x01\n" +
 	"\x12TcpUnlistenRequest\x12\x1f\n" +
@@ -3606,69 +3617,70 @@ var file_tcpip_v1_socket_gateway_service_proto_depIdxs = []int32{
 	46, // 23: tcpip.v1.TcpExchangeResponse.frames:type_name -> tcpip.v1.Line
 	46, // 24: tcpip.v1.TcpExchangeResponse.match:type_name -> tcpip.v1.Line
 	47, // 25: tcpip.v1.TcpExchangeResponse.captures:type_name -> tcpip.v1.Capture
-	43, // 26: tcpip.v1.TcpDisconnectResponse.event:type_name -> tcpip.v1.Event
-	43, // 27: tcpip.v1.TcpUnlistenResponse.event:type_name -> tcpip.v1.Event
-	21, // 28: tcpip.v1.UdpInRequest.multicast_groups:type_name -> tcpip.v1.MulticastGroup
-	6,  // 29: tcpip.v1.UdpInRequest.mode:type_name -> tcpip.v1.UdpMode
-	42, // 30: tcpip.v1.UdpInRequest.orphan_timeout:type_name -> google.protobuf.Duration
-	42, // 31: tcpip.v1.UdpInRequest.timeout:type_name -> google.protobuf.Duration
-	1,  // 32: tcpip.v1.UdpInRequest.on_timeout:type_name -> tcpip.v1.TimeoutAction
-	43, // 33: tcpip.v1.UdpInResponse.event:type_name -> tcpip.v1.Event
-	45, // 34: tcpip.v1.UdpInResponse.listening:type_name -> tcpip.v1.Listening
-	12, // 35: tcpip.v1.UdpOutRequest.payload:type_name -> tcpip.v1.PayloadItem
-	48, // 36: tcpip.v1.SubscribeRequest.outputs:type_name -> tcpip.v1.Output
-	3,  // 37: tcpip.v1.SubscribeRequest.payload_format:type_name -> tcpip.v1.PayloadFormat
-	26, // 38: tcpip.v1.SubscribeRequest.resume:type_name -> tcpip.v1.Resume
-	42, // 39: tcpip.v1.SubscribeRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	28, // 40: tcpip.v1.SubscribeResponse.start:type_name -> tcpip.v1.StreamStart
-	29, // 41: tcpip.v1.SubscribeResponse.gap:type_name -> tcpip.v1.Gap
-	49, // 42: tcpip.v1.SubscribeResponse.envelopes:type_name -> tcpip.v1.Envelope
-	30, // 43: tcpip.v1.SubscribeResponse.heartbeat:type_name -> tcpip.v1.Heartbeat
-	27, // 44: tcpip.v1.AttachSubscribe.subscription:type_name -> tcpip.v1.SubscribeRequest
-	7,  // 45: tcpip.v1.AttachSubscribe.delivery_mode:type_name -> tcpip.v1.DeliveryMode
-	33, // 46: tcpip.v1.Ack.sessions:type_name -> tcpip.v1.SessionAck
-	32, // 47: tcpip.v1.AttachRequest.subscribe:type_name -> tcpip.v1.AttachSubscribe
-	13, // 48: tcpip.v1.AttachRequest.tcp_send:type_name -> tcpip.v1.TcpSendRequest
-	24, // 49: tcpip.v1.AttachRequest.udp_out:type_name -> tcpip.v1.UdpOutRequest
-	17, // 50: tcpip.v1.AttachRequest.tcp_disconnect:type_name -> tcpip.v1.TcpDisconnectRequest
-	34, // 51: tcpip.v1.AttachRequest.ack:type_name -> tcpip.v1.Ack
-	41, // 52: tcpip.v1.CommandError.metadata:type_name -> tcpip.v1.CommandError.MetadataEntry
-	36, // 53: tcpip.v1.CommandError.field_violations:type_name -> tcpip.v1.FieldViolation
-	14, // 54: tcpip.v1.Answer.tcp_send:type_name -> tcpip.v1.TcpSendResponse
-	25, // 55: tcpip.v1.Answer.udp_out:type_name -> tcpip.v1.UdpOutResponse
-	18, // 56: tcpip.v1.Answer.tcp_disconnect:type_name -> tcpip.v1.TcpDisconnectResponse
-	37, // 57: tcpip.v1.Answer.error:type_name -> tcpip.v1.CommandError
-	28, // 58: tcpip.v1.AttachResponse.start:type_name -> tcpip.v1.StreamStart
-	29, // 59: tcpip.v1.AttachResponse.gap:type_name -> tcpip.v1.Gap
-	49, // 60: tcpip.v1.AttachResponse.envelopes:type_name -> tcpip.v1.Envelope
-	30, // 61: tcpip.v1.AttachResponse.heartbeat:type_name -> tcpip.v1.Heartbeat
-	38, // 62: tcpip.v1.AttachResponse.answers:type_name -> tcpip.v1.Answer
-	39, // 63: tcpip.v1.AttachResponse.credits:type_name -> tcpip.v1.SendCredit
-	8,  // 64: tcpip.v1.SocketGatewayService.TcpConnect:input_type -> tcpip.v1.TcpConnectRequest
-	10, // 65: tcpip.v1.SocketGatewayService.TcpListen:input_type -> tcpip.v1.TcpListenRequest
-	13, // 66: tcpip.v1.SocketGatewayService.TcpSend:input_type -> tcpip.v1.TcpSendRequest
-	35, // 67: tcpip.v1.SocketGatewayService.Attach:input_type -> tcpip.v1.AttachRequest
-	15, // 68: tcpip.v1.SocketGatewayService.TcpExchange:input_type -> tcpip.v1.TcpExchangeRequest
-	17, // 69: tcpip.v1.SocketGatewayService.TcpDisconnect:input_type -> tcpip.v1.TcpDisconnectRequest
-	19, // 70: tcpip.v1.SocketGatewayService.TcpUnlisten:input_type -> tcpip.v1.TcpUnlistenRequest
-	22, // 71: tcpip.v1.SocketGatewayService.UdpIn:input_type -> tcpip.v1.UdpInRequest
-	24, // 72: tcpip.v1.SocketGatewayService.UdpOut:input_type -> tcpip.v1.UdpOutRequest
-	27, // 73: tcpip.v1.SocketGatewayService.Subscribe:input_type -> tcpip.v1.SubscribeRequest
-	9,  // 74: tcpip.v1.SocketGatewayService.TcpConnect:output_type -> tcpip.v1.TcpConnectResponse
-	11, // 75: tcpip.v1.SocketGatewayService.TcpListen:output_type -> tcpip.v1.TcpListenResponse
-	14, // 76: tcpip.v1.SocketGatewayService.TcpSend:output_type -> tcpip.v1.TcpSendResponse
-	40, // 77: tcpip.v1.SocketGatewayService.Attach:output_type -> tcpip.v1.AttachResponse
-	16, // 78: tcpip.v1.SocketGatewayService.TcpExchange:output_type -> tcpip.v1.TcpExchangeResponse
-	18, // 79: tcpip.v1.SocketGatewayService.TcpDisconnect:output_type -> tcpip.v1.TcpDisconnectResponse
-	20, // 80: tcpip.v1.SocketGatewayService.TcpUnlisten:output_type -> tcpip.v1.TcpUnlistenResponse
-	23, // 81: tcpip.v1.SocketGatewayService.UdpIn:output_type -> tcpip.v1.UdpInResponse
-	25, // 82: tcpip.v1.SocketGatewayService.UdpOut:output_type -> tcpip.v1.UdpOutResponse
-	31, // 83: tcpip.v1.SocketGatewayService.Subscribe:output_type -> tcpip.v1.SubscribeResponse
-	74, // [74:84] is the sub-list for method output_type
-	64, // [64:74] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	42, // 26: tcpip.v1.TcpDisconnectRequest.close_timeout:type_name -> google.protobuf.Duration
+	43, // 27: tcpip.v1.TcpDisconnectResponse.event:type_name -> tcpip.v1.Event
+	43, // 28: tcpip.v1.TcpUnlistenResponse.event:type_name -> tcpip.v1.Event
+	21, // 29: tcpip.v1.UdpInRequest.multicast_groups:type_name -> tcpip.v1.MulticastGroup
+	6,  // 30: tcpip.v1.UdpInRequest.mode:type_name -> tcpip.v1.UdpMode
+	42, // 31: tcpip.v1.UdpInRequest.orphan_timeout:type_name -> google.protobuf.Duration
+	42, // 32: tcpip.v1.UdpInRequest.timeout:type_name -> google.protobuf.Duration
+	1,  // 33: tcpip.v1.UdpInRequest.on_timeout:type_name -> tcpip.v1.TimeoutAction
+	43, // 34: tcpip.v1.UdpInResponse.event:type_name -> tcpip.v1.Event
+	45, // 35: tcpip.v1.UdpInResponse.listening:type_name -> tcpip.v1.Listening
+	12, // 36: tcpip.v1.UdpOutRequest.payload:type_name -> tcpip.v1.PayloadItem
+	48, // 37: tcpip.v1.SubscribeRequest.outputs:type_name -> tcpip.v1.Output
+	3,  // 38: tcpip.v1.SubscribeRequest.payload_format:type_name -> tcpip.v1.PayloadFormat
+	26, // 39: tcpip.v1.SubscribeRequest.resume:type_name -> tcpip.v1.Resume
+	42, // 40: tcpip.v1.SubscribeRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	28, // 41: tcpip.v1.SubscribeResponse.start:type_name -> tcpip.v1.StreamStart
+	29, // 42: tcpip.v1.SubscribeResponse.gap:type_name -> tcpip.v1.Gap
+	49, // 43: tcpip.v1.SubscribeResponse.envelopes:type_name -> tcpip.v1.Envelope
+	30, // 44: tcpip.v1.SubscribeResponse.heartbeat:type_name -> tcpip.v1.Heartbeat
+	27, // 45: tcpip.v1.AttachSubscribe.subscription:type_name -> tcpip.v1.SubscribeRequest
+	7,  // 46: tcpip.v1.AttachSubscribe.delivery_mode:type_name -> tcpip.v1.DeliveryMode
+	33, // 47: tcpip.v1.Ack.sessions:type_name -> tcpip.v1.SessionAck
+	32, // 48: tcpip.v1.AttachRequest.subscribe:type_name -> tcpip.v1.AttachSubscribe
+	13, // 49: tcpip.v1.AttachRequest.tcp_send:type_name -> tcpip.v1.TcpSendRequest
+	24, // 50: tcpip.v1.AttachRequest.udp_out:type_name -> tcpip.v1.UdpOutRequest
+	17, // 51: tcpip.v1.AttachRequest.tcp_disconnect:type_name -> tcpip.v1.TcpDisconnectRequest
+	34, // 52: tcpip.v1.AttachRequest.ack:type_name -> tcpip.v1.Ack
+	41, // 53: tcpip.v1.CommandError.metadata:type_name -> tcpip.v1.CommandError.MetadataEntry
+	36, // 54: tcpip.v1.CommandError.field_violations:type_name -> tcpip.v1.FieldViolation
+	14, // 55: tcpip.v1.Answer.tcp_send:type_name -> tcpip.v1.TcpSendResponse
+	25, // 56: tcpip.v1.Answer.udp_out:type_name -> tcpip.v1.UdpOutResponse
+	18, // 57: tcpip.v1.Answer.tcp_disconnect:type_name -> tcpip.v1.TcpDisconnectResponse
+	37, // 58: tcpip.v1.Answer.error:type_name -> tcpip.v1.CommandError
+	28, // 59: tcpip.v1.AttachResponse.start:type_name -> tcpip.v1.StreamStart
+	29, // 60: tcpip.v1.AttachResponse.gap:type_name -> tcpip.v1.Gap
+	49, // 61: tcpip.v1.AttachResponse.envelopes:type_name -> tcpip.v1.Envelope
+	30, // 62: tcpip.v1.AttachResponse.heartbeat:type_name -> tcpip.v1.Heartbeat
+	38, // 63: tcpip.v1.AttachResponse.answers:type_name -> tcpip.v1.Answer
+	39, // 64: tcpip.v1.AttachResponse.credits:type_name -> tcpip.v1.SendCredit
+	8,  // 65: tcpip.v1.SocketGatewayService.TcpConnect:input_type -> tcpip.v1.TcpConnectRequest
+	10, // 66: tcpip.v1.SocketGatewayService.TcpListen:input_type -> tcpip.v1.TcpListenRequest
+	13, // 67: tcpip.v1.SocketGatewayService.TcpSend:input_type -> tcpip.v1.TcpSendRequest
+	35, // 68: tcpip.v1.SocketGatewayService.Attach:input_type -> tcpip.v1.AttachRequest
+	15, // 69: tcpip.v1.SocketGatewayService.TcpExchange:input_type -> tcpip.v1.TcpExchangeRequest
+	17, // 70: tcpip.v1.SocketGatewayService.TcpDisconnect:input_type -> tcpip.v1.TcpDisconnectRequest
+	19, // 71: tcpip.v1.SocketGatewayService.TcpUnlisten:input_type -> tcpip.v1.TcpUnlistenRequest
+	22, // 72: tcpip.v1.SocketGatewayService.UdpIn:input_type -> tcpip.v1.UdpInRequest
+	24, // 73: tcpip.v1.SocketGatewayService.UdpOut:input_type -> tcpip.v1.UdpOutRequest
+	27, // 74: tcpip.v1.SocketGatewayService.Subscribe:input_type -> tcpip.v1.SubscribeRequest
+	9,  // 75: tcpip.v1.SocketGatewayService.TcpConnect:output_type -> tcpip.v1.TcpConnectResponse
+	11, // 76: tcpip.v1.SocketGatewayService.TcpListen:output_type -> tcpip.v1.TcpListenResponse
+	14, // 77: tcpip.v1.SocketGatewayService.TcpSend:output_type -> tcpip.v1.TcpSendResponse
+	40, // 78: tcpip.v1.SocketGatewayService.Attach:output_type -> tcpip.v1.AttachResponse
+	16, // 79: tcpip.v1.SocketGatewayService.TcpExchange:output_type -> tcpip.v1.TcpExchangeResponse
+	18, // 80: tcpip.v1.SocketGatewayService.TcpDisconnect:output_type -> tcpip.v1.TcpDisconnectResponse
+	20, // 81: tcpip.v1.SocketGatewayService.TcpUnlisten:output_type -> tcpip.v1.TcpUnlistenResponse
+	23, // 82: tcpip.v1.SocketGatewayService.UdpIn:output_type -> tcpip.v1.UdpInResponse
+	25, // 83: tcpip.v1.SocketGatewayService.UdpOut:output_type -> tcpip.v1.UdpOutResponse
+	31, // 84: tcpip.v1.SocketGatewayService.Subscribe:output_type -> tcpip.v1.SubscribeResponse
+	75, // [75:85] is the sub-list for method output_type
+	65, // [65:75] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_tcpip_v1_socket_gateway_service_proto_init() }

@@ -87,6 +87,7 @@ class Listener:
                 raise arrivals.failure
             return None
         inbox = arrivals.waiting.popleft()
+        inbox.accept()
         self._connection.opens(inbox)
         return Session(self._connection, inbox, self._mode, self._end)
 

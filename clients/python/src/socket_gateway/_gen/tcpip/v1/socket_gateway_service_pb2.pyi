@@ -654,6 +654,7 @@ class TcpDisconnectRequest(google.protobuf.message.Message):
     ABORT_FIELD_NUMBER: builtins.int
     SUBSCRIBER_FIELD_NUMBER: builtins.int
     NAMESPACE_FIELD_NUMBER: builtins.int
+    CLOSE_TIMEOUT_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """The session, TCP or UDP. Required."""
     abort: builtins.bool
@@ -662,6 +663,12 @@ class TcpDisconnectRequest(google.protobuf.message.Message):
     """Who gets the `disconnecting` envelope, or the error. Empty: the opener of the session."""
     namespace: builtins.str
     """The namespace of the session and the subscriber. Empty: the caller's own. Only operators may name another's."""
+    @property
+    def close_timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+        the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+        """
+
     def __init__(
         self,
         *,
@@ -669,8 +676,10 @@ class TcpDisconnectRequest(google.protobuf.message.Message):
         abort: builtins.bool = ...,
         subscriber: builtins.str = ...,
         namespace: builtins.str = ...,
+        close_timeout: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["abort", b"abort", "namespace", b"namespace", "session_id", b"session_id", "subscriber", b"subscriber"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["close_timeout", b"close_timeout"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["abort", b"abort", "close_timeout", b"close_timeout", "namespace", b"namespace", "session_id", b"session_id", "subscriber", b"subscriber"]) -> None: ...
 
 global___TcpDisconnectRequest = TcpDisconnectRequest
 
