@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -19,12 +19,17 @@ use super::{
 use crate::{
     audit,
     changes::{Change, Changes},
-    envelope::{Body, CloseReason, Envelope, Kind, ListenerId, SessionId},
+    envelope::{Body, Envelope, Kind, ListenerId, SessionId},
     error::{Error, Reason},
     identity::{Caller, Scoped},
     quota::Usage,
     subscriber::Lane,
 };
+
+mod ending;
+
+pub use self::ending::Close;
+use self::ending::Ending;
 
 /// What happens after the inactivity event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +38,6 @@ pub enum OnTimeout {
     Close,
     /// It stays.
     Keep,
-}
-
-/// A close that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// FIN once what is queued is written.
-    Graceful(CloseReason),
-    /// RST at once.
-    Abort(CloseReason),
 }
 
 /// What any session is opened with.
@@ -55,16 +51,6 @@ pub struct SessionSpec {
     pub orphan_timeout: Option<Duration>,
     /// What its owner uses.
     pub usage: Option<Arc<Usage>>,
-}
-
-/// How far the session is on its way out.
-#[derive(Default)]
-struct Ending {
-    request: Option<Close>,
-    /// How long a graceful close may take, where its caller said so.
-    patience: Option<Duration>,
-    /// `disconnected` is emitted: nothing may come after it.
-    ended: bool,
 }
 
 /// What a deadline that has passed means.
@@ -213,52 +199,9 @@ impl Core {
         self.lifecycle.push_report(envelope);
     }
 
-    /// Asks for a close. An abort overrides a graceful close; otherwise the first wish counts.
-    pub fn request_close(&self, wish: Close) {
-        self.request_close_within(wish, None);
-    }
-
-    /// As `request_close`, and how long a graceful close may take.
-    pub fn request_close_within(&self, wish: Close, patience: Option<Duration>) {
-        let mut ending = self.ending();
-        match (ending.request, wish) {
-            (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => {
-                (ending.request, ending.patience) = (Some(wish), patience);
-            }
-            _ => {}
-        }
-        drop(ending);
-        self.changed();
-        self.wake.notify_one();
-    }
-
     /// Its state or its claim changed: watchers are told.
     pub(super) fn changed(&self) {
         self.changes.publish(|| Change::SessionChanged(self.scoped_id()));
-    }
-
-    /// Waits for a close to be asked for, while the session's task has nothing else to do.
-    pub async fn close_requested(&self) -> CloseReason {
-        loop {
-            if let Some(Close::Graceful(reason) | Close::Abort(reason)) = self.close_request() {
-                return reason;
-            }
-            self.wake.notified().await;
-        }
-    }
-
-    /// The close asked for so far.
-    pub fn close_request(&self) -> Option<Close> {
-        self.ending().request
-    }
-
-    /// How long a graceful close may take, where its caller said so.
-    pub(super) fn close_patience(&self) -> Option<Duration> {
-        self.ending().patience
-    }
-
-    fn ending(&self) -> MutexGuard<'_, Ending> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes read.
