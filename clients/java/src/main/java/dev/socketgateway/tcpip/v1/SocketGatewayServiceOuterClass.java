@@ -257,130 +257,132 @@ public final class SocketGatewayServiceOuterClass extends com.google.protobuf.Ge
       ".ExchangeEnd\022\036\n\006frames\030\002 \003(\0132\016.tcpip.v1." +
       "Line\022\035\n\005match\030\003 \001(\0132\016.tcpip.v1.Line\022#\n\010c" +
       "aptures\030\004 \003(\0132\021.tcpip.v1.Capture\022\024\n\014writ" +
-      "e_offset\030\005 \001(\004\022\023\n\013read_offset\030\006 \001(\004\"`\n\024T" +
-      "cpDisconnectRequest\022\022\n\nsession_id\030\001 \001(\t\022" +
-      "\r\n\005abort\030\002 \001(\010\022\022\n\nsubscriber\030\003 \001(\t\022\021\n\tna" +
-      "mespace\030\004 \001(\t\"7\n\025TcpDisconnectResponse\022\036" +
-      "\n\005event\030\001 \001(\0162\017.tcpip.v1.Event\"h\n\022TcpUnl" +
-      "istenRequest\022\023\n\013listener_id\030\001 \001(\t\022\026\n\016clo" +
-      "se_sessions\030\002 \001(\010\022\022\n\nsubscriber\030\003 \001(\t\022\021\n" +
-      "\tnamespace\030\004 \001(\t\"O\n\023TcpUnlistenResponse\022" +
-      "\036\n\005event\030\001 \001(\0162\017.tcpip.v1.Event\022\030\n\020sessi" +
-      "ons_closing\030\002 \001(\r\"4\n\016MulticastGroup\022\017\n\007a" +
-      "ddress\030\001 \001(\t\022\021\n\tinterface\030\002 \001(\t\"\365\002\n\014UdpI" +
-      "nRequest\022\014\n\004host\030\001 \001(\t\022\014\n\004port\030\002 \001(\r\0222\n\020" +
-      "multicast_groups\030\003 \003(\0132\030.tcpip.v1.Multic" +
-      "astGroup\022\037\n\004mode\030\004 \001(\0162\021.tcpip.v1.UdpMod" +
-      "e\022\032\n\rreuse_address\030\005 \001(\010H\000\210\001\001\022\022\n\nsubscri" +
-      "ber\030\006 \001(\t\022\022\n\nsession_id\030\007 \001(\t\0221\n\016orphan_" +
-      "timeout\030\010 \001(\0132\031.google.protobuf.Duration" +
-      "\022\022\n\nrequest_id\030\t \001(\t\022*\n\007timeout\030\n \001(\0132\031." +
-      "google.protobuf.Duration\022+\n\non_timeout\030\013" +
-      " \001(\0162\027.tcpip.v1.TimeoutActionB\020\n\016_reuse_" +
-      "address\"k\n\rUdpInResponse\022\022\n\nsession_id\030\001" +
-      " \001(\t\022\036\n\005event\030\002 \001(\0162\017.tcpip.v1.Event\022&\n\t" +
-      "listening\030\003 \001(\0132\023.tcpip.v1.Listening\"\244\002\n" +
-      "\rUdpOutRequest\022\014\n\004host\030\001 \001(\t\022\014\n\004port\030\002 \001" +
-      "(\r\022&\n\007payload\030\003 \001(\0132\025.tcpip.v1.PayloadIt" +
-      "em\022\021\n\tbroadcast\030\004 \001(\010\022\032\n\rmulticast_ttl\030\005" +
-      " \001(\rH\000\210\001\001\022\037\n\022multicast_loopback\030\006 \001(\010H\001\210" +
-      "\001\001\022\033\n\023multicast_interface\030\007 \001(\t\022\022\n\nsessi" +
-      "on_id\030\010 \001(\t\022\022\n\nsubscriber\030\t \001(\t\022\021\n\temit_" +
-      "sent\030\n \001(\010B\020\n\016_multicast_ttlB\025\n\023_multica" +
-      "st_loopback\"O\n\016UdpOutResponse\022\022\n\nmessage" +
-      "_id\030\001 \001(\t\022\014\n\004host\030\002 \001(\t\022\014\n\004port\030\003 \001(\r\022\r\n" +
-      "\005bytes\030\004 \001(\r\"D\n\006Resume\022\023\n\013instance_id\030\001 " +
-      "\001(\t\022\r\n\005epoch\030\002 \001(\t\022\026\n\016after_sequence\030\003 \001" +
-      "(\004\"\350\001\n\020SubscribeRequest\022\022\n\nsubscriber\030\001 " +
-      "\001(\t\022!\n\007outputs\030\002 \003(\0162\020.tcpip.v1.Output\022\023" +
-      "\n\013session_ids\030\003 \003(\t\022/\n\016payload_format\030\004 " +
-      "\001(\0162\027.tcpip.v1.PayloadFormat\022 \n\006resume\030\005" +
-      " \001(\0132\020.tcpip.v1.Resume\0225\n\022heartbeat_inte" +
-      "rval\030\006 \001(\0132\031.google.protobuf.Duration\"]\n" +
-      "\013StreamStart\022\023\n\013instance_id\030\001 \001(\t\022\r\n\005epo" +
-      "ch\030\002 \001(\t\022\025\n\rnext_sequence\030\003 \001(\004\022\023\n\013send_" +
-      "credit\030\004 \001(\004\"4\n\003Gap\022\026\n\016first_sequence\030\001 " +
-      "\001(\004\022\025\n\rlast_sequence\030\002 \001(\004\"\"\n\tHeartbeat\022" +
-      "\025\n\rlast_sequence\030\001 \001(\004\"\265\001\n\021SubscribeResp" +
-      "onse\022$\n\005start\030\001 \001(\0132\025.tcpip.v1.StreamSta" +
-      "rt\022\032\n\003gap\030\002 \001(\0132\r.tcpip.v1.Gap\022%\n\tenvelo" +
-      "pes\030\003 \003(\0132\022.tcpip.v1.Envelope\022&\n\theartbe" +
-      "at\030\004 \001(\0132\023.tcpip.v1.Heartbeat\022\017\n\007padding" +
-      "\030\017 \001(\014\"r\n\017AttachSubscribe\0220\n\014subscriptio" +
-      "n\030\001 \001(\0132\032.tcpip.v1.SubscribeRequest\022-\n\rd" +
-      "elivery_mode\030\002 \001(\0162\026.tcpip.v1.DeliveryMo" +
-      "de\"2\n\nSessionAck\022\022\n\nsession_id\030\001 \001(\t\022\020\n\010" +
-      "sequence\030\002 \001(\004\"?\n\003Ack\022\020\n\010sequence\030\001 \001(\004\022" +
-      "&\n\010sessions\030\002 \003(\0132\024.tcpip.v1.SessionAck\"" +
-      "\224\002\n\rAttachRequest\022\026\n\016correlation_id\030\001 \001(" +
-      "\004\022.\n\tsubscribe\030\002 \001(\0132\031.tcpip.v1.AttachSu" +
-      "bscribeH\000\022,\n\010tcp_send\030\003 \001(\0132\030.tcpip.v1.T" +
-      "cpSendRequestH\000\022*\n\007udp_out\030\004 \001(\0132\027.tcpip" +
-      ".v1.UdpOutRequestH\000\0228\n\016tcp_disconnect\030\005 " +
-      "\001(\0132\036.tcpip.v1.TcpDisconnectRequestH\000\022\034\n" +
-      "\003ack\030\006 \001(\0132\r.tcpip.v1.AckH\000B\t\n\007command\"4" +
-      "\n\016FieldViolation\022\r\n\005field\030\001 \001(\t\022\023\n\013descr" +
-      "iption\030\002 \001(\t\"\346\001\n\014CommandError\022\021\n\tgrpc_co" +
-      "de\030\001 \001(\005\022\022\n\nerror_code\030\002 \001(\t\022\022\n\nerror_te" +
-      "xt\030\003 \001(\t\0226\n\010metadata\030\004 \003(\0132$.tcpip.v1.Co" +
-      "mmandError.MetadataEntry\0222\n\020field_violat" +
-      "ions\030\005 \003(\0132\030.tcpip.v1.FieldViolation\032/\n\r" +
-      "MetadataEntry\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(" +
-      "\t:\0028\001\"\352\001\n\006Answer\022\026\n\016correlation_id\030\001 \001(\004" +
-      "\022-\n\010tcp_send\030\002 \001(\0132\031.tcpip.v1.TcpSendRes" +
-      "ponseH\000\022+\n\007udp_out\030\003 \001(\0132\030.tcpip.v1.UdpO" +
-      "utResponseH\000\0229\n\016tcp_disconnect\030\004 \001(\0132\037.t" +
-      "cpip.v1.TcpDisconnectResponseH\000\022\'\n\005error" +
-      "\030\005 \001(\0132\026.tcpip.v1.CommandErrorH\000B\010\n\006resu" +
-      "lt\"4\n\nSendCredit\022\022\n\nsession_id\030\001 \001(\t\022\022\n\n" +
-      "send_limit\030\002 \001(\004\"\374\001\n\016AttachResponse\022$\n\005s" +
-      "tart\030\001 \001(\0132\025.tcpip.v1.StreamStart\022\032\n\003gap" +
-      "\030\002 \001(\0132\r.tcpip.v1.Gap\022%\n\tenvelopes\030\003 \003(\013" +
-      "2\022.tcpip.v1.Envelope\022&\n\theartbeat\030\004 \001(\0132" +
-      "\023.tcpip.v1.Heartbeat\022!\n\007answers\030\005 \003(\0132\020." +
-      "tcpip.v1.Answer\022%\n\007credits\030\006 \003(\0132\024.tcpip" +
-      ".v1.SendCredit\022\017\n\007padding\030\017 \001(\014*K\n\007TcpMo" +
-      "de\022\030\n\024TCP_MODE_UNSPECIFIED\020\000\022\023\n\017TCP_MODE" +
-      "_BINARY\020\001\022\021\n\rTCP_MODE_LINE\020\002*b\n\rTimeoutA" +
-      "ction\022\036\n\032TIMEOUT_ACTION_UNSPECIFIED\020\000\022\030\n" +
-      "\024TIMEOUT_ACTION_CLOSE\020\001\022\027\n\023TIMEOUT_ACTIO" +
-      "N_KEEP\020\002*\225\001\n\016LineTerminator\022\037\n\033LINE_TERM" +
-      "INATOR_UNSPECIFIED\020\000\022\030\n\024LINE_TERMINATOR_" +
-      "NONE\020\001\022\026\n\022LINE_TERMINATOR_LF\020\002\022\030\n\024LINE_T" +
-      "ERMINATOR_CRLF\020\003\022\026\n\022LINE_TERMINATOR_CR\020\004" +
-      "*b\n\rPayloadFormat\022\036\n\032PAYLOAD_FORMAT_UNSP" +
-      "ECIFIED\020\000\022\027\n\023PAYLOAD_FORMAT_TEXT\020\001\022\030\n\024PA" +
-      "YLOAD_FORMAT_BYTES\020\002*p\n\020UnansweredAction" +
-      "\022!\n\035UNANSWERED_ACTION_UNSPECIFIED\020\000\022\034\n\030U" +
-      "NANSWERED_ACTION_SETTLE\020\001\022\033\n\027UNANSWERED_" +
-      "ACTION_ABORT\020\002*y\n\013ExchangeEnd\022\034\n\030EXCHANG" +
-      "E_END_UNSPECIFIED\020\000\022\026\n\022EXCHANGE_END_MATC" +
-      "H\020\001\022\026\n\022EXCHANGE_END_FRAME\020\002\022\034\n\030EXCHANGE_" +
-      "END_PEER_CLOSED\020\003*K\n\007UdpMode\022\030\n\024UDP_MODE" +
-      "_UNSPECIFIED\020\000\022\023\n\017UDP_MODE_BINARY\020\001\022\021\n\rU" +
-      "DP_MODE_UTF8\020\002*f\n\014DeliveryMode\022\035\n\031DELIVE" +
-      "RY_MODE_UNSPECIFIED\020\000\022\027\n\023DELIVERY_MODE_P" +
-      "LAIN\020\001\022\036\n\032DELIVERY_MODE_ACKNOWLEDGED\020\0022\317" +
-      "\005\n\024SocketGatewayService\022G\n\nTcpConnect\022\033." +
-      "tcpip.v1.TcpConnectRequest\032\034.tcpip.v1.Tc" +
-      "pConnectResponse\022D\n\tTcpListen\022\032.tcpip.v1" +
-      ".TcpListenRequest\032\033.tcpip.v1.TcpListenRe" +
-      "sponse\022>\n\007TcpSend\022\030.tcpip.v1.TcpSendRequ" +
-      "est\032\031.tcpip.v1.TcpSendResponse\022?\n\006Attach" +
-      "\022\027.tcpip.v1.AttachRequest\032\030.tcpip.v1.Att" +
-      "achResponse(\0010\001\022J\n\013TcpExchange\022\034.tcpip.v" +
-      "1.TcpExchangeRequest\032\035.tcpip.v1.TcpExcha" +
-      "ngeResponse\022P\n\rTcpDisconnect\022\036.tcpip.v1." +
-      "TcpDisconnectRequest\032\037.tcpip.v1.TcpDisco" +
-      "nnectResponse\022J\n\013TcpUnlisten\022\034.tcpip.v1." +
-      "TcpUnlistenRequest\032\035.tcpip.v1.TcpUnliste" +
-      "nResponse\0228\n\005UdpIn\022\026.tcpip.v1.UdpInReque" +
-      "st\032\027.tcpip.v1.UdpInResponse\022;\n\006UdpOut\022\027." +
-      "tcpip.v1.UdpOutRequest\032\030.tcpip.v1.UdpOut" +
-      "Response\022F\n\tSubscribe\022\032.tcpip.v1.Subscri" +
-      "beRequest\032\033.tcpip.v1.SubscribeResponse0\001" +
-      "BF\n\032dev.socketgateway.tcpip.v1P\001Z&socket" +
-      "gateway.dev/gen/tcpip/v1;tcpipv1b\006proto3"
+      "e_offset\030\005 \001(\004\022\023\n\013read_offset\030\006 \001(\004\"\222\001\n\024" +
+      "TcpDisconnectRequest\022\022\n\nsession_id\030\001 \001(\t" +
+      "\022\r\n\005abort\030\002 \001(\010\022\022\n\nsubscriber\030\003 \001(\t\022\021\n\tn" +
+      "amespace\030\004 \001(\t\0220\n\rclose_timeout\030\005 \001(\0132\031." +
+      "google.protobuf.Duration\"7\n\025TcpDisconnec" +
+      "tResponse\022\036\n\005event\030\001 \001(\0162\017.tcpip.v1.Even" +
+      "t\"h\n\022TcpUnlistenRequest\022\023\n\013listener_id\030\001" +
+      " \001(\t\022\026\n\016close_sessions\030\002 \001(\010\022\022\n\nsubscrib" +
+      "er\030\003 \001(\t\022\021\n\tnamespace\030\004 \001(\t\"O\n\023TcpUnlist" +
+      "enResponse\022\036\n\005event\030\001 \001(\0162\017.tcpip.v1.Eve" +
+      "nt\022\030\n\020sessions_closing\030\002 \001(\r\"4\n\016Multicas" +
+      "tGroup\022\017\n\007address\030\001 \001(\t\022\021\n\tinterface\030\002 \001" +
+      "(\t\"\365\002\n\014UdpInRequest\022\014\n\004host\030\001 \001(\t\022\014\n\004por" +
+      "t\030\002 \001(\r\0222\n\020multicast_groups\030\003 \003(\0132\030.tcpi" +
+      "p.v1.MulticastGroup\022\037\n\004mode\030\004 \001(\0162\021.tcpi" +
+      "p.v1.UdpMode\022\032\n\rreuse_address\030\005 \001(\010H\000\210\001\001" +
+      "\022\022\n\nsubscriber\030\006 \001(\t\022\022\n\nsession_id\030\007 \001(\t" +
+      "\0221\n\016orphan_timeout\030\010 \001(\0132\031.google.protob" +
+      "uf.Duration\022\022\n\nrequest_id\030\t \001(\t\022*\n\007timeo" +
+      "ut\030\n \001(\0132\031.google.protobuf.Duration\022+\n\no" +
+      "n_timeout\030\013 \001(\0162\027.tcpip.v1.TimeoutAction" +
+      "B\020\n\016_reuse_address\"k\n\rUdpInResponse\022\022\n\ns" +
+      "ession_id\030\001 \001(\t\022\036\n\005event\030\002 \001(\0162\017.tcpip.v" +
+      "1.Event\022&\n\tlistening\030\003 \001(\0132\023.tcpip.v1.Li" +
+      "stening\"\244\002\n\rUdpOutRequest\022\014\n\004host\030\001 \001(\t\022" +
+      "\014\n\004port\030\002 \001(\r\022&\n\007payload\030\003 \001(\0132\025.tcpip.v" +
+      "1.PayloadItem\022\021\n\tbroadcast\030\004 \001(\010\022\032\n\rmult" +
+      "icast_ttl\030\005 \001(\rH\000\210\001\001\022\037\n\022multicast_loopba" +
+      "ck\030\006 \001(\010H\001\210\001\001\022\033\n\023multicast_interface\030\007 \001" +
+      "(\t\022\022\n\nsession_id\030\010 \001(\t\022\022\n\nsubscriber\030\t \001" +
+      "(\t\022\021\n\temit_sent\030\n \001(\010B\020\n\016_multicast_ttlB" +
+      "\025\n\023_multicast_loopback\"O\n\016UdpOutResponse" +
+      "\022\022\n\nmessage_id\030\001 \001(\t\022\014\n\004host\030\002 \001(\t\022\014\n\004po" +
+      "rt\030\003 \001(\r\022\r\n\005bytes\030\004 \001(\r\"D\n\006Resume\022\023\n\013ins" +
+      "tance_id\030\001 \001(\t\022\r\n\005epoch\030\002 \001(\t\022\026\n\016after_s" +
+      "equence\030\003 \001(\004\"\350\001\n\020SubscribeRequest\022\022\n\nsu" +
+      "bscriber\030\001 \001(\t\022!\n\007outputs\030\002 \003(\0162\020.tcpip." +
+      "v1.Output\022\023\n\013session_ids\030\003 \003(\t\022/\n\016payloa" +
+      "d_format\030\004 \001(\0162\027.tcpip.v1.PayloadFormat\022" +
+      " \n\006resume\030\005 \001(\0132\020.tcpip.v1.Resume\0225\n\022hea" +
+      "rtbeat_interval\030\006 \001(\0132\031.google.protobuf." +
+      "Duration\"]\n\013StreamStart\022\023\n\013instance_id\030\001" +
+      " \001(\t\022\r\n\005epoch\030\002 \001(\t\022\025\n\rnext_sequence\030\003 \001" +
+      "(\004\022\023\n\013send_credit\030\004 \001(\004\"4\n\003Gap\022\026\n\016first_" +
+      "sequence\030\001 \001(\004\022\025\n\rlast_sequence\030\002 \001(\004\"\"\n" +
+      "\tHeartbeat\022\025\n\rlast_sequence\030\001 \001(\004\"\265\001\n\021Su" +
+      "bscribeResponse\022$\n\005start\030\001 \001(\0132\025.tcpip.v" +
+      "1.StreamStart\022\032\n\003gap\030\002 \001(\0132\r.tcpip.v1.Ga" +
+      "p\022%\n\tenvelopes\030\003 \003(\0132\022.tcpip.v1.Envelope" +
+      "\022&\n\theartbeat\030\004 \001(\0132\023.tcpip.v1.Heartbeat" +
+      "\022\017\n\007padding\030\017 \001(\014\"r\n\017AttachSubscribe\0220\n\014" +
+      "subscription\030\001 \001(\0132\032.tcpip.v1.SubscribeR" +
+      "equest\022-\n\rdelivery_mode\030\002 \001(\0162\026.tcpip.v1" +
+      ".DeliveryMode\"2\n\nSessionAck\022\022\n\nsession_i" +
+      "d\030\001 \001(\t\022\020\n\010sequence\030\002 \001(\004\"?\n\003Ack\022\020\n\010sequ" +
+      "ence\030\001 \001(\004\022&\n\010sessions\030\002 \003(\0132\024.tcpip.v1." +
+      "SessionAck\"\224\002\n\rAttachRequest\022\026\n\016correlat" +
+      "ion_id\030\001 \001(\004\022.\n\tsubscribe\030\002 \001(\0132\031.tcpip." +
+      "v1.AttachSubscribeH\000\022,\n\010tcp_send\030\003 \001(\0132\030" +
+      ".tcpip.v1.TcpSendRequestH\000\022*\n\007udp_out\030\004 " +
+      "\001(\0132\027.tcpip.v1.UdpOutRequestH\000\0228\n\016tcp_di" +
+      "sconnect\030\005 \001(\0132\036.tcpip.v1.TcpDisconnectR" +
+      "equestH\000\022\034\n\003ack\030\006 \001(\0132\r.tcpip.v1.AckH\000B\t" +
+      "\n\007command\"4\n\016FieldViolation\022\r\n\005field\030\001 \001" +
+      "(\t\022\023\n\013description\030\002 \001(\t\"\346\001\n\014CommandError" +
+      "\022\021\n\tgrpc_code\030\001 \001(\005\022\022\n\nerror_code\030\002 \001(\t\022" +
+      "\022\n\nerror_text\030\003 \001(\t\0226\n\010metadata\030\004 \003(\0132$." +
+      "tcpip.v1.CommandError.MetadataEntry\0222\n\020f" +
+      "ield_violations\030\005 \003(\0132\030.tcpip.v1.FieldVi" +
+      "olation\032/\n\rMetadataEntry\022\013\n\003key\030\001 \001(\t\022\r\n" +
+      "\005value\030\002 \001(\t:\0028\001\"\352\001\n\006Answer\022\026\n\016correlati" +
+      "on_id\030\001 \001(\004\022-\n\010tcp_send\030\002 \001(\0132\031.tcpip.v1" +
+      ".TcpSendResponseH\000\022+\n\007udp_out\030\003 \001(\0132\030.tc" +
+      "pip.v1.UdpOutResponseH\000\0229\n\016tcp_disconnec" +
+      "t\030\004 \001(\0132\037.tcpip.v1.TcpDisconnectResponse" +
+      "H\000\022\'\n\005error\030\005 \001(\0132\026.tcpip.v1.CommandErro" +
+      "rH\000B\010\n\006result\"4\n\nSendCredit\022\022\n\nsession_i" +
+      "d\030\001 \001(\t\022\022\n\nsend_limit\030\002 \001(\004\"\374\001\n\016AttachRe" +
+      "sponse\022$\n\005start\030\001 \001(\0132\025.tcpip.v1.StreamS" +
+      "tart\022\032\n\003gap\030\002 \001(\0132\r.tcpip.v1.Gap\022%\n\tenve" +
+      "lopes\030\003 \003(\0132\022.tcpip.v1.Envelope\022&\n\theart" +
+      "beat\030\004 \001(\0132\023.tcpip.v1.Heartbeat\022!\n\007answe" +
+      "rs\030\005 \003(\0132\020.tcpip.v1.Answer\022%\n\007credits\030\006 " +
+      "\003(\0132\024.tcpip.v1.SendCredit\022\017\n\007padding\030\017 \001" +
+      "(\014*K\n\007TcpMode\022\030\n\024TCP_MODE_UNSPECIFIED\020\000\022" +
+      "\023\n\017TCP_MODE_BINARY\020\001\022\021\n\rTCP_MODE_LINE\020\002*" +
+      "b\n\rTimeoutAction\022\036\n\032TIMEOUT_ACTION_UNSPE" +
+      "CIFIED\020\000\022\030\n\024TIMEOUT_ACTION_CLOSE\020\001\022\027\n\023TI" +
+      "MEOUT_ACTION_KEEP\020\002*\225\001\n\016LineTerminator\022\037" +
+      "\n\033LINE_TERMINATOR_UNSPECIFIED\020\000\022\030\n\024LINE_" +
+      "TERMINATOR_NONE\020\001\022\026\n\022LINE_TERMINATOR_LF\020" +
+      "\002\022\030\n\024LINE_TERMINATOR_CRLF\020\003\022\026\n\022LINE_TERM" +
+      "INATOR_CR\020\004*b\n\rPayloadFormat\022\036\n\032PAYLOAD_" +
+      "FORMAT_UNSPECIFIED\020\000\022\027\n\023PAYLOAD_FORMAT_T" +
+      "EXT\020\001\022\030\n\024PAYLOAD_FORMAT_BYTES\020\002*p\n\020Unans" +
+      "weredAction\022!\n\035UNANSWERED_ACTION_UNSPECI" +
+      "FIED\020\000\022\034\n\030UNANSWERED_ACTION_SETTLE\020\001\022\033\n\027" +
+      "UNANSWERED_ACTION_ABORT\020\002*y\n\013ExchangeEnd" +
+      "\022\034\n\030EXCHANGE_END_UNSPECIFIED\020\000\022\026\n\022EXCHAN" +
+      "GE_END_MATCH\020\001\022\026\n\022EXCHANGE_END_FRAME\020\002\022\034" +
+      "\n\030EXCHANGE_END_PEER_CLOSED\020\003*K\n\007UdpMode\022" +
+      "\030\n\024UDP_MODE_UNSPECIFIED\020\000\022\023\n\017UDP_MODE_BI" +
+      "NARY\020\001\022\021\n\rUDP_MODE_UTF8\020\002*f\n\014DeliveryMod" +
+      "e\022\035\n\031DELIVERY_MODE_UNSPECIFIED\020\000\022\027\n\023DELI" +
+      "VERY_MODE_PLAIN\020\001\022\036\n\032DELIVERY_MODE_ACKNO" +
+      "WLEDGED\020\0022\317\005\n\024SocketGatewayService\022G\n\nTc" +
+      "pConnect\022\033.tcpip.v1.TcpConnectRequest\032\034." +
+      "tcpip.v1.TcpConnectResponse\022D\n\tTcpListen" +
+      "\022\032.tcpip.v1.TcpListenRequest\032\033.tcpip.v1." +
+      "TcpListenResponse\022>\n\007TcpSend\022\030.tcpip.v1." +
+      "TcpSendRequest\032\031.tcpip.v1.TcpSendRespons" +
+      "e\022?\n\006Attach\022\027.tcpip.v1.AttachRequest\032\030.t" +
+      "cpip.v1.AttachResponse(\0010\001\022J\n\013TcpExchang" +
+      "e\022\034.tcpip.v1.TcpExchangeRequest\032\035.tcpip." +
+      "v1.TcpExchangeResponse\022P\n\rTcpDisconnect\022" +
+      "\036.tcpip.v1.TcpDisconnectRequest\032\037.tcpip." +
+      "v1.TcpDisconnectResponse\022J\n\013TcpUnlisten\022" +
+      "\034.tcpip.v1.TcpUnlistenRequest\032\035.tcpip.v1" +
+      ".TcpUnlistenResponse\0228\n\005UdpIn\022\026.tcpip.v1" +
+      ".UdpInRequest\032\027.tcpip.v1.UdpInResponse\022;" +
+      "\n\006UdpOut\022\027.tcpip.v1.UdpOutRequest\032\030.tcpi" +
+      "p.v1.UdpOutResponse\022F\n\tSubscribe\022\032.tcpip" +
+      ".v1.SubscribeRequest\032\033.tcpip.v1.Subscrib" +
+      "eResponse0\001BF\n\032dev.socketgateway.tcpip.v" +
+      "1P\001Z&socketgateway.dev/gen/tcpip/v1;tcpi" +
+      "pv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -447,7 +449,7 @@ public final class SocketGatewayServiceOuterClass extends com.google.protobuf.Ge
     internal_static_tcpip_v1_TcpDisconnectRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_tcpip_v1_TcpDisconnectRequest_descriptor,
-        new java.lang.String[] { "SessionId", "Abort", "Subscriber", "Namespace", });
+        new java.lang.String[] { "SessionId", "Abort", "Subscriber", "Namespace", "CloseTimeout", });
     internal_static_tcpip_v1_TcpDisconnectResponse_descriptor =
       getDescriptor().getMessageType(10);
     internal_static_tcpip_v1_TcpDisconnectResponse_fieldAccessorTable = new

@@ -55,6 +55,7 @@ private static final long serialVersionUID = 0L;
             dev.socketgateway.tcpip.v1.TcpDisconnectRequest.class, dev.socketgateway.tcpip.v1.TcpDisconnectRequest.Builder.class);
   }
 
+  private int bitField0_;
   public static final int SESSION_ID_FIELD_NUMBER = 1;
   @SuppressWarnings("serial")
   private volatile java.lang.Object sessionId_ = "";
@@ -211,6 +212,47 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int CLOSE_TIMEOUT_FIELD_NUMBER = 5;
+  private com.google.protobuf.Duration closeTimeout_;
+  /**
+   * <pre>
+   * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+   * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration close_timeout = 5;</code>
+   * @return Whether the closeTimeout field is set.
+   */
+  @java.lang.Override
+  public boolean hasCloseTimeout() {
+    return ((bitField0_ & 0x00000001) != 0);
+  }
+  /**
+   * <pre>
+   * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+   * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration close_timeout = 5;</code>
+   * @return The closeTimeout.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Duration getCloseTimeout() {
+    return closeTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : closeTimeout_;
+  }
+  /**
+   * <pre>
+   * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+   * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration close_timeout = 5;</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.DurationOrBuilder getCloseTimeoutOrBuilder() {
+    return closeTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : closeTimeout_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -237,6 +279,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(namespace_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 4, namespace_);
     }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      output.writeMessage(5, getCloseTimeout());
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -253,6 +298,10 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(namespace_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(4, namespace_);
+    }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(5, getCloseTimeout());
     }
     return size;
   }
@@ -286,6 +335,11 @@ private static final long serialVersionUID = 0L;
         .equals(other.getSubscriber())) return false;
     if (!getNamespace()
         .equals(other.getNamespace())) return false;
+    if (hasCloseTimeout() != other.hasCloseTimeout()) return false;
+    if (hasCloseTimeout()) {
+      if (!getCloseTimeout()
+          .equals(other.getCloseTimeout())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -306,6 +360,10 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getSubscriber().hashCode();
     hash = (37 * hash) + NAMESPACE_FIELD_NUMBER;
     hash = (53 * hash) + getNamespace().hashCode();
+    if (hasCloseTimeout()) {
+      hash = (37 * hash) + CLOSE_TIMEOUT_FIELD_NUMBER;
+      hash = (53 * hash) + getCloseTimeout().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -429,13 +487,19 @@ private static final long serialVersionUID = 0L;
 
     // Construct using dev.socketgateway.tcpip.v1.TcpDisconnectRequest.newBuilder()
     private Builder() {
-
+      maybeForceBuilderInitialization();
     }
 
     private Builder(
         com.google.protobuf.GeneratedMessage.BuilderParent parent) {
       super(parent);
-
+      maybeForceBuilderInitialization();
+    }
+    private void maybeForceBuilderInitialization() {
+      if (com.google.protobuf.GeneratedMessage
+              .alwaysUseFieldBuilders) {
+        internalGetCloseTimeoutFieldBuilder();
+      }
     }
     @java.lang.Override
     public Builder clear() {
@@ -445,6 +509,11 @@ private static final long serialVersionUID = 0L;
       abort_ = false;
       subscriber_ = "";
       namespace_ = "";
+      closeTimeout_ = null;
+      if (closeTimeoutBuilder_ != null) {
+        closeTimeoutBuilder_.dispose();
+        closeTimeoutBuilder_ = null;
+      }
       return this;
     }
 
@@ -490,6 +559,14 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000008) != 0)) {
         result.namespace_ = namespace_;
       }
+      int to_bitField0_ = 0;
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.closeTimeout_ = closeTimeoutBuilder_ == null
+            ? closeTimeout_
+            : closeTimeoutBuilder_.build();
+        to_bitField0_ |= 0x00000001;
+      }
+      result.bitField0_ |= to_bitField0_;
     }
 
     @java.lang.Override
@@ -521,6 +598,9 @@ private static final long serialVersionUID = 0L;
         namespace_ = other.namespace_;
         bitField0_ |= 0x00000008;
         onChanged();
+      }
+      if (other.hasCloseTimeout()) {
+        mergeCloseTimeout(other.getCloseTimeout());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -566,6 +646,13 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 34
+            case 42: {
+              input.readMessage(
+                  internalGetCloseTimeoutFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 42
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -901,6 +988,170 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00000008;
       onChanged();
       return this;
+    }
+
+    private com.google.protobuf.Duration closeTimeout_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> closeTimeoutBuilder_;
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     * @return Whether the closeTimeout field is set.
+     */
+    public boolean hasCloseTimeout() {
+      return ((bitField0_ & 0x00000010) != 0);
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     * @return The closeTimeout.
+     */
+    public com.google.protobuf.Duration getCloseTimeout() {
+      if (closeTimeoutBuilder_ == null) {
+        return closeTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : closeTimeout_;
+      } else {
+        return closeTimeoutBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     */
+    public Builder setCloseTimeout(com.google.protobuf.Duration value) {
+      if (closeTimeoutBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        closeTimeout_ = value;
+      } else {
+        closeTimeoutBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     */
+    public Builder setCloseTimeout(
+        com.google.protobuf.Duration.Builder builderForValue) {
+      if (closeTimeoutBuilder_ == null) {
+        closeTimeout_ = builderForValue.build();
+      } else {
+        closeTimeoutBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     */
+    public Builder mergeCloseTimeout(com.google.protobuf.Duration value) {
+      if (closeTimeoutBuilder_ == null) {
+        if (((bitField0_ & 0x00000010) != 0) &&
+          closeTimeout_ != null &&
+          closeTimeout_ != com.google.protobuf.Duration.getDefaultInstance()) {
+          getCloseTimeoutBuilder().mergeFrom(value);
+        } else {
+          closeTimeout_ = value;
+        }
+      } else {
+        closeTimeoutBuilder_.mergeFrom(value);
+      }
+      if (closeTimeout_ != null) {
+        bitField0_ |= 0x00000010;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     */
+    public Builder clearCloseTimeout() {
+      bitField0_ = (bitField0_ & ~0x00000010);
+      closeTimeout_ = null;
+      if (closeTimeoutBuilder_ != null) {
+        closeTimeoutBuilder_.dispose();
+        closeTimeoutBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     */
+    public com.google.protobuf.Duration.Builder getCloseTimeoutBuilder() {
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return internalGetCloseTimeoutFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     */
+    public com.google.protobuf.DurationOrBuilder getCloseTimeoutOrBuilder() {
+      if (closeTimeoutBuilder_ != null) {
+        return closeTimeoutBuilder_.getMessageOrBuilder();
+      } else {
+        return closeTimeout_ == null ?
+            com.google.protobuf.Duration.getDefaultInstance() : closeTimeout_;
+      }
+    }
+    /**
+     * <pre>
+     * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+     * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration close_timeout = 5;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> 
+        internalGetCloseTimeoutFieldBuilder() {
+      if (closeTimeoutBuilder_ == null) {
+        closeTimeoutBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder>(
+                getCloseTimeout(),
+                getParentForChildren(),
+                isClean());
+        closeTimeout_ = null;
+      }
+      return closeTimeoutBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:tcpip.v1.TcpDisconnectRequest)

@@ -79,4 +79,34 @@ public interface TcpDisconnectRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getNamespaceBytes();
+
+  /**
+   * <pre>
+   * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+   * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration close_timeout = 5;</code>
+   * @return Whether the closeTimeout field is set.
+   */
+  boolean hasCloseTimeout();
+  /**
+   * <pre>
+   * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+   * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration close_timeout = 5;</code>
+   * @return The closeTimeout.
+   */
+  com.google.protobuf.Duration getCloseTimeout();
+  /**
+   * <pre>
+   * How long what is queued may take to be written, and the peer to end its own side; what it sends until then is delivered. Absent:
+   * the gateway's default (10 s). At most 1 h. Of several requests the first counts.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration close_timeout = 5;</code>
+   */
+  com.google.protobuf.DurationOrBuilder getCloseTimeoutOrBuilder();
 }
