@@ -185,7 +185,7 @@ impl Link {
         self.changed.notify_waiters();
     }
 
-    fn deliver(&self, envelope: Envelope) {
+    fn deliver(&self, mut envelope: Envelope) {
         use proto::Event;
         let (event, sequence) = (envelope.event(), envelope.sequence);
         if envelope.session_id.is_empty() {
@@ -201,10 +201,12 @@ impl Link {
         let begins = matches!(event, Event::Connecting | Event::Connected | Event::Listening);
         // One that is new was accepted, or opened by somebody else for this subscriber: nobody here has asked for it yet.
         let (inbox, new) = self.find_or_enter(&id, begins, Inbox::unaccepted);
-        if new && event == Event::Connected && !envelope.listener_id.is_empty() {
-            self.listener(&envelope.listener_id).push(Arc::clone(&inbox));
-        }
+        let listener = std::mem::take(&mut envelope.listener_id);
         let due = inbox.deliver(envelope);
+        // Only now: whoever accepts it wants to know its ends.
+        if new && event == Event::Connected && !listener.is_empty() {
+            self.listener(&listener).push(Arc::clone(&inbox));
+        }
         if event == Event::Disconnected && Arc::strong_count(&inbox) <= 2 {
             // Nobody else knows it, and nobody can ask for it any more.
             self.lock().sessions.remove(&id);
