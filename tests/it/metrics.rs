@@ -442,3 +442,11 @@ async fn denials_are_counted_by_what_they_denied() {
     assert_eq!(of(&seen, r#"socket_gateway_policy_denials_total{action="bind"}"#), 0.0);
     assert_eq!(of(&seen, r#"socket_gateway_connect_duration_seconds_count{outcome="denied"}"#), 3.0);
 }
+
+#[tokio::test]
+async fn nobody_reaches_the_admin_port_through_the_gateway() {
+    let gateway = TestGateway::start().await;
+    let admin = gateway.admin().await;
+    let denied = gateway.sockets().await.tcp_connect(connect_to(admin.addr)).await.expect_err("is denied");
+    assert_eq!(denied.code(), tonic::Code::PermissionDenied);
+}
