@@ -83,7 +83,9 @@ struct World {
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let binary =
         env::var_os("SOCKET_GATEWAY_BIN").map_or_else(|| root().join("target/debug/socket-gateway"), PathBuf::from);
-    let mut command = Command::new(binary);
+    // Nothing is dropped at the end of a test binary; but its end of this pipe closes, and with it the gateway ends.
+    let mut command = Command::new("sh");
+    command.args(["-c", "\"$0\" \"$@\" </dev/null & cat >/dev/null; kill $!"]).arg(binary);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SOCKET_GATEWAY_")) {
         command.env_remove(name);
     }
