@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::process::PATIENCE;
+
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
@@ -90,18 +92,23 @@ pub fn flood(stream: &mut TcpStream, most: usize, mut next: impl FnMut(usize) ->
     false
 }
 
-/// Everything the server still says, until it ends the connection or is silent for a second: kind, flags and payload of each frame.
-pub fn rest(stream: &mut TcpStream) -> Vec<(u8, u8, Vec<u8>)> {
+/// Everything the server still says, until it ends the connection or is silent for a second: the kind and payload of each frame.
+pub fn rest(stream: &mut TcpStream) -> Vec<(u8, Vec<u8>)> {
     stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
-    let mut frames = Vec::new();
+    std::iter::from_fn(|| next(stream)).collect()
+}
+
+/// Reads until a frame is what is looked for; false where the connection ends first.
+pub fn says(stream: &mut TcpStream, wanted: impl Fn(u8, &[u8]) -> bool) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    std::iter::from_fn(|| next(stream)).any(|(kind, payload)| wanted(kind, &payload))
+}
+
+fn next(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     let mut head = [0; 9];
-    while stream.read_exact(&mut head).is_ok() {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let mut payload = vec![0; length];
-        if stream.read_exact(&mut payload).is_err() {
-            break;
-        }
-        frames.push((head[3], head[4], payload));
-    }
-    frames
+    stream.read_exact(&mut head).ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    let mut payload = vec![0; length];
+    stream.read_exact(&mut payload).ok()?;
+    Some((head[3], payload))
 }
