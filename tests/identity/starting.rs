@@ -3,7 +3,6 @@ use std::{
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
-    time::Duration,
 };
 
 use socket_gateway::identity::{TOKEN_PREFIX, TokenHash};
