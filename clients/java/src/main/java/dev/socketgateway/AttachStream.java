@@ -48,7 +48,7 @@ final class AttachStream implements ClientResponseObserver<AttachRequest, Attach
             stream.begun.get(patience.toMillis(), TimeUnit.MILLISECONDS);
             done = true;
         } catch (ExecutionException failed) {
-            throw GatewayException.from(failed.getCause());
+            throw refused(failed.getCause());
         } catch (TimeoutException tooLong) {
             throw GatewayException.from(Status.UNAVAILABLE.withDescription("no answer within " + patience.toMillis() + " ms").asRuntimeException());
         } finally {
@@ -56,6 +56,19 @@ final class AttachStream implements ClientResponseObserver<AttachRequest, Attach
                 stream.cancel("given up");
             }
         }
+    }
+
+    /**
+     * Why it could not be opened. Where the other end is no gateway, or speaks TLS and this one does not, gRPC gives what it could not read a
+     * code of its own making. To the caller it is all one: no gateway was reached.
+     */
+    private static GatewayException refused(Throwable failed) {
+        GatewayException said = GatewayException.from(failed);
+        boolean unread = said.reason() == Reason.UNSPECIFIED
+                && (said.code() == Status.Code.INTERNAL || said.code() == Status.Code.UNKNOWN);
+        return unread
+                ? GatewayException.from(Status.UNAVAILABLE.withDescription(said.sentence()).withCause(failed).asRuntimeException())
+                : said;
     }
 
     @Override

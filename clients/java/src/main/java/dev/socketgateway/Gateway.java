@@ -132,10 +132,10 @@ public final class Gateway implements AutoCloseable {
                 .setSubscriber(link.subscriber)
                 .setSessionId(options.request.getSessionId().isEmpty() ? newSessionId() : options.request.getSessionId())
                 .build();
-        Inbox inbox = link.announce(request.getSessionId());
+        Inbox inbox = link.routes.announce(request.getSessionId());
         boolean done = false;
         try {
-            TcpConnectResponse said = link.call(SocketGatewayServiceGrpc.getTcpConnectMethod(), request);
+            TcpConnectResponse said = link.calls.call(SocketGatewayServiceGrpc.getTcpConnectMethod(), request);
             if (said.hasConnected()) {
                 inbox.connected(said.getConnected());
             }
@@ -143,7 +143,7 @@ public final class Gateway implements AutoCloseable {
             return new Session(link, inbox, options.terminator, false);
         } finally {
             if (!done) {
-                link.withdraw(inbox);
+                link.routes.withdraw(inbox);
             }
         }
     }
@@ -179,7 +179,7 @@ public final class Gateway implements AutoCloseable {
         if (wanted.hasOrphanTimeout()) {
             request.setOrphanTimeout(wanted.getOrphanTimeout());
         }
-        TcpListenResponse said = link.call(SocketGatewayServiceGrpc.getTcpListenMethod(), request.build());
+        TcpListenResponse said = link.calls.call(SocketGatewayServiceGrpc.getTcpListenMethod(), request.build());
         var local = Addresses.of(said.getListening().getLocalHost(), said.getListening().getLocalPort());
         return new Listener(link, said.getListenerId(), local, options.terminator);
     }
@@ -201,16 +201,16 @@ public final class Gateway implements AutoCloseable {
                 .setSubscriber(link.subscriber)
                 .setSessionId(options.request.getSessionId().isEmpty() ? newSessionId() : options.request.getSessionId())
                 .build();
-        Inbox inbox = link.announce(request.getSessionId());
+        Inbox inbox = link.routes.announce(request.getSessionId());
         boolean done = false;
         try {
-            UdpInResponse said = link.call(SocketGatewayServiceGrpc.getUdpInMethod(), request);
+            UdpInResponse said = link.calls.call(SocketGatewayServiceGrpc.getUdpInMethod(), request);
             done = true;
             var local = Addresses.of(said.getListening().getLocalHost(), said.getListening().getLocalPort());
             return new UdpSocket(this, new Session(link, inbox, Terminator.NONE, false), local);
         } finally {
             if (!done) {
-                link.withdraw(inbox);
+                link.routes.withdraw(inbox);
             }
         }
     }
@@ -238,7 +238,7 @@ public final class Gateway implements AutoCloseable {
                 .setSessionId(session)
                 .setSubscriber(session.isEmpty() ? "" : link.subscriber)
                 .build();
-        return Link.await(link.command(() -> AttachRequest.newBuilder().setUdpOut(request))).getUdpOut().getBytes();
+        return Commands.await(link.commands.command(() -> AttachRequest.newBuilder().setUdpOut(request))).getUdpOut().getBytes();
     }
 
     /**
@@ -251,9 +251,9 @@ public final class Gateway implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Session session(String id) throws InterruptedException {
-        var found = link.call(SessionServiceGrpc.getGetSessionMethod(), GetSessionRequest.newBuilder().setSessionId(id).build());
+        var found = link.calls.call(SessionServiceGrpc.getGetSessionMethod(), GetSessionRequest.newBuilder().setSessionId(id).build());
         boolean lines = found.getSession().getMode() == dev.socketgateway.tcpip.v1.TcpMode.TCP_MODE_LINE;
-        return new Session(link, link.adopt(id), lines ? Terminator.LF : Terminator.NONE, true);
+        return new Session(link, link.routes.adopt(id), lines ? Terminator.LF : Terminator.NONE, true);
     }
 
     /**
@@ -275,13 +275,13 @@ public final class Gateway implements AutoCloseable {
 
     private void shut(boolean hangUp) {
         if (hangUp && link.isAttached()) {
-            for (Inbox inbox : link.owned()) {
+            for (Inbox inbox : link.routes.owned()) {
                 var request = TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).build();
-                link.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), request);
+                link.calls.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), request);
             }
         }
-        List<Future<?>> farewells = link.isAttached() ? link.farewells() : List.of();
-        farewells.forEach(link::hangUp);
+        List<Future<?>> farewells = link.isAttached() ? link.calls.farewells() : List.of();
+        farewells.forEach(Calls::hangUp);
         link.end(GatewayException.closed());
         connection.shutdown();
         try {

@@ -9,7 +9,6 @@ import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * What has arrived for one session, in order, until the application takes it.
@@ -27,8 +26,6 @@ final class Inbox {
     final String id;
     /** Whether it is to be closed with the Gateway. */
     final boolean owned;
-    /** Held while a send takes its place in the stream: sends go out in the order of their calls. */
-    final ReentrantLock sending = new ReentrantLock(true);
 
     private final ArrayDeque<Entry> data = new ArrayDeque<>();
     private final ArrayDeque<Event> events = new ArrayDeque<>();

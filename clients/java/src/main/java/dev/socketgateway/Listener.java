@@ -17,7 +17,7 @@ public final class Listener implements AutoCloseable {
         this.id = id;
         this.local = local;
         this.terminator = terminator;
-        this.accepting = link.listener(id);
+        this.accepting = link.routes.listener(id);
     }
 
     /** {@return its id in the gateway} */
@@ -42,7 +42,7 @@ public final class Listener implements AutoCloseable {
         if (inbox == null) {
             return null;
         }
-        link.ack(inbox.id, inbox.accept());
+        link.routes.ack(inbox.id, inbox.accept());
         return new Session(link, inbox, terminator, false);
     }
 
@@ -59,7 +59,7 @@ public final class Listener implements AutoCloseable {
      */
     public int closeWithSessions() throws InterruptedException {
         try {
-            return link.call(SocketGatewayServiceGrpc.getTcpUnlistenMethod(), unlisten(true)).getSessionsClosing();
+            return link.calls.call(SocketGatewayServiceGrpc.getTcpUnlistenMethod(), unlisten(true)).getSessionsClosing();
         } finally {
             accepting.close();
         }
@@ -73,7 +73,7 @@ public final class Listener implements AutoCloseable {
     @Override
     public void close() {
         if (accepting.close()) {
-            link.hangUp(link.farewell(SocketGatewayServiceGrpc.getTcpUnlistenMethod(), unlisten(false)));
+            Calls.hangUp(link.calls.farewell(SocketGatewayServiceGrpc.getTcpUnlistenMethod(), unlisten(false)));
         }
     }
 

@@ -3,20 +3,14 @@ package dev.socketgateway;
 import com.google.protobuf.ByteString;
 import dev.socketgateway.tcpip.v1.ClaimDataRequest;
 import dev.socketgateway.tcpip.v1.GetSessionRequest;
-import dev.socketgateway.tcpip.v1.PayloadItem;
 import dev.socketgateway.tcpip.v1.SessionServiceGrpc;
 import dev.socketgateway.tcpip.v1.SocketGatewayServiceGrpc;
 import dev.socketgateway.tcpip.v1.TcpDisconnectRequest;
 import dev.socketgateway.tcpip.v1.TcpExchangeRequest;
-import dev.socketgateway.tcpip.v1.TcpSendRequest;
-import dev.socketgateway.tcpip.v1.TcpSendResponse;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.concurrent.Future;
 
 /**
  * A TCP connection of the gateway. Its methods may be called by several threads; of several readers each piece of data goes to one.
@@ -24,11 +18,9 @@ import java.util.concurrent.Future;
  * <p>Methods that wait can be interrupted. What a send was given may be written all the same; a read loses nothing.
  */
 public final class Session implements AutoCloseable {
-    /** Sends are cut into pieces of at most this many bytes. */
-    private static final int LARGEST_PIECE = 256 << 10;
-
     private final Link link;
     private final Inbox inbox;
+    private final Outbox outbox;
     private final Terminator terminator;
     private final boolean adopted;
     /** Lines that came together and are asked for one by one; guarded by itself, as is the reading of lines. */
@@ -37,6 +29,7 @@ public final class Session implements AutoCloseable {
     Session(Link link, Inbox inbox, Terminator terminator, boolean adopted) {
         this.link = link;
         this.inbox = inbox;
+        this.outbox = new Outbox(link, inbox, terminator);
         this.terminator = terminator;
         this.adopted = adopted;
     }
@@ -85,41 +78,7 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Sent send(byte[] bytes) throws InterruptedException {
-        return send(bytes, 0, bytes.length);
-    }
-
-    Sent send(byte[] bytes, int offset, int length) throws InterruptedException {
-        TcpSendRequest request = request(SendOptions.none());
-        int piece = (int) link.piece(LARGEST_PIECE);
-        List<Future<dev.socketgateway.tcpip.v1.Answer>> asked = new ArrayList<>();
-        inbox.sending.lockInterruptibly();
-        try {
-            int begin = 0;
-            do {
-                int size = Math.min(piece, length - begin);
-                PayloadItem item = PayloadItem.newBuilder().setBytes(ByteString.copyFrom(bytes, offset + begin, size)).build();
-                asked.add(link.send(inbox, request.toBuilder().addPayload(item).build(), size));
-                begin += size;
-                for (Future<dev.socketgateway.tcpip.v1.Answer> answer : asked) {
-                    if (answer.isDone()) {
-                        Link.await(answer);
-                    }
-                }
-            } while (begin < length);
-        } catch (SessionEndedException over) {
-            // What was under way tells better what went wrong.
-            for (Future<dev.socketgateway.tcpip.v1.Answer> answer : asked) {
-                Link.await(answer);
-            }
-            throw over;
-        } finally {
-            inbox.sending.unlock();
-        }
-        Sent last = null;
-        for (Future<dev.socketgateway.tcpip.v1.Answer> answer : asked) {
-            last = sent(Link.await(answer).getTcpSend());
-        }
-        return last;
+        return outbox.send(bytes, 0, bytes.length);
     }
 
     /**
@@ -134,32 +93,7 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Sent send(Payload payload, SendOptions options) throws InterruptedException {
-        TcpSendRequest request = request(options).toBuilder().addAllPayload(payload.items).build();
-        long size = payload.size(options.terminator == null ? terminator : options.terminator);
-        Future<dev.socketgateway.tcpip.v1.Answer> asked;
-        inbox.sending.lockInterruptibly();
-        try {
-            asked = link.send(inbox, request, size);
-            if (asked == null) {
-                // Larger than any credit. Nothing of this session is under way, so a call of its own keeps the order.
-                return sent(link.call(SocketGatewayServiceGrpc.getTcpSendMethod(), request));
-            }
-        } finally {
-            inbox.sending.unlock();
-        }
-        return sent(Link.await(asked).getTcpSend());
-    }
-
-    private TcpSendRequest request(SendOptions options) {
-        return options.request.toBuilder()
-                .setSessionId(inbox.id)
-                .setLineTerminator((options.terminator == null ? terminator : options.terminator).proto)
-                .setSubscriber(options.claims ? link.subscriber : "")
-                .build();
-    }
-
-    private static Sent sent(TcpSendResponse said) {
-        return new Sent(said.getMessageId(), said.getChunkCount(), said.getWriteOffset());
+        return outbox.send(payload, options);
     }
 
     /**
@@ -191,7 +125,7 @@ public final class Session implements AutoCloseable {
                 .setLineTerminator(terminator.proto)
                 .setSubscriber(link.subscriber)
                 .build();
-        return Answer.of(link.call(SocketGatewayServiceGrpc.getTcpExchangeMethod(), request));
+        return Answer.of(link.calls.call(SocketGatewayServiceGrpc.getTcpExchangeMethod(), request));
     }
 
     /**
@@ -202,7 +136,7 @@ public final class Session implements AutoCloseable {
      */
     public String claim() throws InterruptedException {
         ClaimDataRequest request = ClaimDataRequest.newBuilder().setSessionId(inbox.id).setSubscriber(link.subscriber).build();
-        return link.call(SessionServiceGrpc.getClaimDataMethod(), request).getPreviousSubscriber();
+        return link.calls.call(SessionServiceGrpc.getClaimDataMethod(), request).getPreviousSubscriber();
     }
 
     /**
@@ -215,7 +149,7 @@ public final class Session implements AutoCloseable {
      */
     public Data next() throws InterruptedException {
         Inbox.Taken taken = inbox.next();
-        link.ack(inbox.id, taken.due());
+        link.routes.ack(inbox.id, taken.due());
         return taken.data();
     }
 
@@ -335,7 +269,7 @@ public final class Session implements AutoCloseable {
      */
     public long writeOffset() throws InterruptedException {
         GetSessionRequest request = GetSessionRequest.newBuilder().setSessionId(inbox.id).build();
-        return link.call(SessionServiceGrpc.getGetSessionMethod(), request).getSession().getBytesSent();
+        return link.calls.call(SessionServiceGrpc.getGetSessionMethod(), request).getSession().getBytesSent();
     }
 
     /**
@@ -363,7 +297,7 @@ public final class Session implements AutoCloseable {
         }
         try {
             TcpDisconnectRequest request = TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).setAbort(abort).build();
-            link.call(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), request);
+            link.calls.call(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), request);
         } catch (SessionNotFoundException over) {
             // Its last envelope is on the way.
         }
@@ -392,7 +326,7 @@ public final class Session implements AutoCloseable {
 
     /** {@return what is written is sent; put a {@link java.io.BufferedOutputStream} before it where writes are small. Closing it closes the session} */
     public OutputStream outputStream() {
-        return new SessionOutputStream(this);
+        return new SessionOutputStream(this, outbox);
     }
 
     /**
@@ -402,12 +336,12 @@ public final class Session implements AutoCloseable {
     @Override
     public void close() {
         boolean over = inbox.isOver();
-        link.ack(inbox.id, inbox.discard());
+        link.routes.ack(inbox.id, inbox.discard());
         if (!over && !adopted) {
-            link.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).build());
+            link.calls.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).build());
         }
         if (adopted) {
-            link.forget(inbox);
+            link.routes.forget(inbox);
         }
     }
 

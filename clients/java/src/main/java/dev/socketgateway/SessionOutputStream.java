@@ -8,9 +8,11 @@ import java.util.Objects;
 /** Sends what is written. */
 final class SessionOutputStream extends OutputStream {
     private final Session session;
+    private final Outbox outbox;
 
-    SessionOutputStream(Session session) {
+    SessionOutputStream(Session session, Outbox outbox) {
         this.session = session;
+        this.outbox = outbox;
     }
 
     @Override
@@ -25,7 +27,7 @@ final class SessionOutputStream extends OutputStream {
             return;
         }
         try {
-            session.send(bytes, offset, length);
+            outbox.send(bytes, offset, length);
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
             throw (IOException) new InterruptedIOException("interrupted while writing").initCause(interrupted);

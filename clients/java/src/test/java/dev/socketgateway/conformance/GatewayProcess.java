@@ -51,8 +51,8 @@ public final class GatewayProcess implements AutoCloseable {
                     try {
                         // Read on, or it blocks on a full pipe.
                         while (log.readLine() != null) { }
-                    } catch (IOException over) {
-                        process.destroyForcibly();
+                    } catch (IOException closed) {
+                        // It was ended at once, which closes the pipe.
                     }
                 });
                 reader.setDaemon(true);
@@ -90,9 +90,9 @@ public final class GatewayProcess implements AutoCloseable {
         process.onExit().join();
     }
 
-    /** Asks it to end in order, by SIGTERM. */
+    /** Asks it to end in order, by SIGTERM. By its handle: {@link Process#destroy} would close the pipe that it still logs to. */
     void stop() {
-        process.destroy();
+        process.toHandle().destroy();
     }
 
     int exitCode() throws InterruptedException {
