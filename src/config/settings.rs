@@ -227,6 +227,12 @@ pub const SETTINGS: &[Setting] = &[
     .at_start(),
     number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
+    number(
+        "limits.failed_authentications_per_second",
+        "Failed authentications of one address in a second; a minute's worth may come at once. Beyond, its credentials are not looked \
+         at, but on connections that have shown good ones. Behind a proxy all come from the proxy's address. 0: no bound.",
+    )
+    .or_zero(),
     time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included."),
     number("limits.audit_queue_records", "Audit records that wait to be written; beyond, they are lost and counted.").at_start(),
     number("limits.taps", "Taps (`Tap` streams) in all."),
