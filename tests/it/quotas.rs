@@ -223,7 +223,7 @@ async fn sends_wait_for_the_rate_and_datagrams_are_refused() {
     });
     let started = Instant::now();
     for n in 0..6 {
-        let spec = SendSpec {
+        let mut spec = SendSpec {
             session_id: session.clone(),
             items: vec![pattern(n * 50 * KIB, 50 * KIB).into()],
             subscriber: String::new(),
@@ -232,7 +232,7 @@ async fn sends_wait_for_the_rate_and_datagrams_are_refused() {
             expected_offset: None,
             emit_sent: false,
         };
-        within(inside.send(&a, spec)).await.expect("is sent");
+        within(inside.send(&a, &mut spec)).await.expect("is sent");
     }
     assert!(started.elapsed() >= Duration::from_millis(1200), "{:?}", started.elapsed());
     assert!(within(reading).await.expect("no panic") == pattern(0, 300 * KIB));
