@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import javax.net.SocketFactory;
 
 /**
  * The way to one socket gateway, with the one stream that carries all its sessions. It may be used by several threads. Close it.
@@ -254,6 +255,19 @@ public final class Gateway implements AutoCloseable {
         var found = link.calls.call(SessionServiceGrpc.getGetSessionMethod(), GetSessionRequest.newBuilder().setSessionId(id).build());
         boolean lines = found.getSession().getMode() == dev.socketgateway.tcpip.v1.TcpMode.TCP_MODE_LINE;
         return new Session(link, link.routes.adopt(id), lines ? Terminator.LF : Terminator.NONE, true);
+    }
+
+    /**
+     * Java's own sockets, connected by the gateway, for code that takes a {@link SocketFactory} or a {@link java.net.Socket}: mail and FTP clients,
+     * JDBC drivers, TLS by {@link javax.net.ssl.SSLSocketFactory#createSocket(java.net.Socket, String, int, boolean)}.
+     *
+     * <p>The gateway looks up names, and its policy says what may be reached. Timeouts of connecting and reading hold; of the other socket options,
+     * a linger time of 0 makes close reset the connection, and the rest have no effect.
+     *
+     * @return the factory
+     */
+    public SocketFactory socketFactory() {
+        return new SessionSocketFactory(this);
     }
 
     /**

@@ -3,6 +3,7 @@ package dev.socketgateway;
 import dev.socketgateway.tcpip.v1.SocketGatewayServiceGrpc;
 import dev.socketgateway.tcpip.v1.TcpUnlistenRequest;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 
 /** A TCP server socket of the gateway. */
 public final class Listener implements AutoCloseable {
@@ -38,7 +39,23 @@ public final class Listener implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Session accept() throws InterruptedException {
-        Inbox inbox = accepting.next();
+        return accept(Deadline.NEVER);
+    }
+
+    /**
+     * Waits for the next connection, but not for ever; otherwise as {@link #accept()}.
+     *
+     * @param patience for how long
+     * @return its session; null when the listener was closed
+     * @throws TimedOutException where nobody came in time
+     * @throws InterruptedException where the thread was interrupted
+     */
+    public Session accept(Duration patience) throws InterruptedException {
+        return accept(Deadline.in(patience));
+    }
+
+    private Session accept(Deadline deadline) throws InterruptedException {
+        Inbox inbox = accepting.next(deadline);
         if (inbox == null) {
             return null;
         }

@@ -7,9 +7,12 @@ import dev.socketgateway.tcpip.v1.SessionServiceGrpc;
 import dev.socketgateway.tcpip.v1.SocketGatewayServiceGrpc;
 import dev.socketgateway.tcpip.v1.TcpDisconnectRequest;
 import dev.socketgateway.tcpip.v1.TcpExchangeRequest;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.time.Duration;
 import java.util.ArrayDeque;
 
 /**
@@ -23,6 +26,7 @@ public final class Session implements AutoCloseable {
     private final Outbox outbox;
     private final Terminator terminator;
     private final boolean adopted;
+    private volatile Duration readTimeout = Duration.ZERO;
     /** Lines that came together and are asked for one by one; guarded by itself, as is the reading of lines. */
     private final ArrayDeque<Line> lines = new ArrayDeque<>();
 
@@ -60,14 +64,14 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Sends a text and the session's terminator; otherwise as {@link #send(Payload, SendOptions)}.
+     * Sends texts, the session's terminator after each, together; otherwise as {@link #send(Payload, SendOptions)}.
      *
-     * @param text the text
+     * @param texts the texts
      * @return what the gateway says of it
      * @throws InterruptedException where the thread was interrupted
      */
-    public Sent send(String text) throws InterruptedException {
-        return send(Payload.text(text), SendOptions.none());
+    public Sent send(String... texts) throws InterruptedException {
+        return send(Payload.text(texts), SendOptions.none());
     }
 
     /**
@@ -78,7 +82,11 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Sent send(byte[] bytes) throws InterruptedException {
-        return outbox.send(bytes, 0, bytes.length);
+        return send(bytes, 0, bytes.length);
+    }
+
+    Sent send(byte[] bytes, int offset, int length) throws InterruptedException {
+        return outbox.send(bytes, offset, length);
     }
 
     /**
@@ -140,6 +148,21 @@ public final class Session implements AutoCloseable {
     }
 
     /**
+     * Lets all that wait for the peer ({@code next…}, the loops, the streams) wait no longer than this from now on, and then throw a
+     * {@link TimedOutException}. Nothing is lost by that: the next call may go on waiting.
+     *
+     * @param patience zero: for ever, as in the beginning
+     */
+    public void readTimeout(Duration patience) {
+        readTimeout = patience;
+    }
+
+    private Deadline deadline() {
+        Duration patience = readTimeout;
+        return patience.isZero() ? Deadline.NEVER : Deadline.in(patience);
+    }
+
+    /**
      * Waits for data, whatever it is.
      *
      * @return the data; null when the peer has ended or the session was closed in order
@@ -148,7 +171,7 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Data next() throws InterruptedException {
-        Inbox.Taken taken = inbox.next();
+        Inbox.Taken taken = inbox.next(deadline());
         link.routes.ack(inbox.id, taken.due());
         return taken.data();
     }
@@ -258,7 +281,7 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Event nextEvent() throws InterruptedException {
-        return inbox.nextEvent();
+        return inbox.nextEvent(deadline());
     }
 
     /**
@@ -311,12 +334,35 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Closed closed() throws InterruptedException {
-        return inbox.closed();
+        return inbox.closed(Deadline.NEVER);
+    }
+
+    /**
+     * Waits for the end, but not for ever; otherwise as {@link #closed()}.
+     *
+     * @param patience for how long
+     * @return how it ended
+     * @throws TimedOutException where it has not ended in time
+     * @throws InterruptedException where the thread was interrupted
+     */
+    public Closed closed(Duration patience) throws InterruptedException {
+        return inbox.closed(Deadline.in(patience));
     }
 
     /** {@return whether the gateway still has it, as far as is known here} */
     public boolean isOpen() {
         return !inbox.isOver();
+    }
+
+    /**
+     * The binary session as Java's own socket, for code that takes one.
+     *
+     * @return the connected socket; closing it closes the session
+     * @throws IOException where the session is over
+     * @see Gateway#socketFactory()
+     */
+    public Socket socket() throws IOException {
+        return SessionSocket.over(this);
     }
 
     /** {@return the bytes of a binary session as they come; its end is that of the stream, and closing it closes the session} */
@@ -326,7 +372,7 @@ public final class Session implements AutoCloseable {
 
     /** {@return what is written is sent; put a {@link java.io.BufferedOutputStream} before it where writes are small. Closing it closes the session} */
     public OutputStream outputStream() {
-        return new SessionOutputStream(this, outbox);
+        return new SessionOutputStream(this);
     }
 
     /**
@@ -335,10 +381,16 @@ public final class Session implements AutoCloseable {
      */
     @Override
     public void close() {
+        close(false);
+    }
+
+    /** Closes without waiting, in order or by RST. */
+    void close(boolean abort) {
         boolean over = inbox.isOver();
         link.routes.ack(inbox.id, inbox.discard());
         if (!over && !adopted) {
-            link.calls.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).build());
+            TcpDisconnectRequest request = TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).setAbort(abort).build();
+            link.calls.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), request);
         }
         if (adopted) {
             link.routes.forget(inbox);

@@ -6,6 +6,7 @@ import dev.socketgateway.tcpip.v1.Envelope;
 import dev.socketgateway.tcpip.v1.ErrorReason;
 import dev.socketgateway.tcpip.v1.Event;
 import io.grpc.Status;
+import java.time.Duration;
 import java.util.Map;
 
 /** What the conformance suite cannot see. Each test is a sentence. */
@@ -27,7 +28,8 @@ public final class UnitTests {
                 "what nobody reads any more is acked at once", UnitTests::discarded,
                 "a session's error is told at its end", UnitTests::failedEnd,
                 "a token does not go in plaintext to another machine", UnitTests::plaintextToken,
-                "the terminator counts as sent", UnitTests::payloadSize);
+                "the terminator counts as sent", UnitTests::payloadSize,
+                "a wait gives up after its patience, and loses nothing", UnitTests::patience);
         for (Map.Entry<String, Test> test : tests.entrySet()) {
             try {
                 test.getValue().run();
@@ -74,14 +76,14 @@ public final class UnitTests {
         is(inbox.deliver(event(3, Event.EVENT_CONNECTING)), 3L);
         is(inbox.deliver(data(4)), Inbox.NOTHING);
         is(inbox.deliver(event(6, Event.EVENT_HALF_CLOSED)), Inbox.NOTHING);
-        is(inbox.next().due(), 6L);
+        is(inbox.next(Deadline.NEVER).due(), 6L);
     }
 
     private static void repeats() throws Exception {
         Inbox inbox = new Inbox("s", true, true);
         inbox.deliver(data(1));
         inbox.deliver(data(2));
-        is(inbox.next().due(), 1L);
+        is(inbox.next(Deadline.NEVER).due(), 1L);
         is(inbox.repeated(1), 1L);
         is(inbox.repeated(2), Inbox.NOTHING);
     }
@@ -104,9 +106,9 @@ public final class UnitTests {
         inbox.deliver(event(1, Event.EVENT_ERROR).toBuilder().setErrorCode("TRANSPORT_ERROR").setErrorText("reset").build());
         inbox.deliver(event(2, Event.EVENT_DISCONNECTED).toBuilder()
                 .setDisconnected(Disconnected.newBuilder().setReasonValue(2)).build());
-        is(inbox.closed().reason(), CloseReason.PEER_RESET);
+        is(inbox.closed(Deadline.NEVER).reason(), CloseReason.PEER_RESET);
         try {
-            inbox.next();
+            inbox.next(Deadline.NEVER);
             throw new AssertionError("no error");
         } catch (SessionEndedException failed) {
             is(failed.reason(), Reason.TRANSPORT_ERROR);
@@ -127,5 +129,32 @@ public final class UnitTests {
 
     private static void payloadSize() {
         is(Payload.text("ü").andBytes(new byte[3]).size(Terminator.CRLF), 7L);
+    }
+
+    private static void patience() throws Exception {
+        Inbox inbox = new Inbox("s", true, true);
+        Accepting accepting = new Accepting();
+        Duration moment = Duration.ofMillis(30);
+        long began = System.nanoTime();
+        late(() -> inbox.next(Deadline.in(moment)));
+        late(() -> inbox.nextEvent(Deadline.in(moment)));
+        late(() -> inbox.closed(Deadline.in(moment)));
+        late(() -> accepting.next(Deadline.in(moment)));
+        is(System.nanoTime() - began >= 4 * moment.toNanos(), true);
+        inbox.deliver(data(1));
+        is(inbox.next(Deadline.in(Duration.ofSeconds(Long.MAX_VALUE))).data() instanceof dev.socketgateway.Data.TextLine, true);
+        // What is there already is had without waiting.
+        accepting.push(inbox);
+        is(accepting.next(Deadline.in(Duration.ZERO)), inbox);
+    }
+
+    private static void late(Test wait) throws Exception {
+        try {
+            wait.run();
+            throw new AssertionError("it did not give up");
+        } catch (TimedOutException late) {
+            is(late.getMessage(), "nothing came within 30 ms (TIMEOUT)");
+            is(late.code(), Status.Code.DEADLINE_EXCEEDED);
+        }
     }
 }
