@@ -36,7 +36,11 @@ public class GatewayException extends RuntimeException {
     private static String text(Failure failure) {
         StringBuilder line = new StringBuilder(failure.message());
         for (Violation violation : failure.violations()) {
-            line.append("; ").append(violation.field()).append(": ").append(violation.description());
+            String said = violation.field() + ": " + violation.description();
+            // One bad argument is the sentence already.
+            if (line.indexOf(said) < 0) {
+                line.append("; ").append(said);
+            }
         }
         String word = failure.reason() == Reason.UNSPECIFIED ? failure.code().name() : failure.reason().name();
         return line.append(" (").append(word).append(')').toString();

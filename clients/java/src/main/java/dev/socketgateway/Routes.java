@@ -55,12 +55,17 @@ final class Routes {
             ack(lane, sequence);
             return;
         }
+        Inbox before = sessions.get(id);
         Inbox inbox = inboxFor(envelope);
         if (inbox == null) {
             ack(lane, sequence);
             return;
         }
         long due = inbox.deliver(envelope);
+        if (inbox != before && !inbox.isAccepted() && begins(envelope) && !envelope.getListenerId().isEmpty()) {
+            // Not before it knows its peer: somebody may be waiting for it.
+            listener(envelope.getListenerId()).push(inbox);
+        }
         if (isLast(envelope)) {
             // Whoever holds it has the rest of its data. Its id is free.
             sessions.remove(id);
@@ -71,6 +76,13 @@ final class Routes {
         ack(id, due);
     }
 
+    private static boolean begins(Envelope envelope) {
+        return switch (envelope.getEvent()) {
+            case EVENT_CONNECTING, EVENT_CONNECTED, EVENT_LISTENING -> true;
+            default -> false;
+        };
+    }
+
     /** Whether an envelope is the last of its session. */
     static boolean isLast(Envelope envelope) {
         return envelope.getEvent() == dev.socketgateway.tcpip.v1.Event.EVENT_DISCONNECTED;
@@ -79,10 +91,7 @@ final class Routes {
     /** The inbox of a session; null where nobody can want what is said of it. */
     private Inbox inboxFor(Envelope envelope) {
         String id = envelope.getSessionId();
-        boolean begins = switch (envelope.getEvent()) {
-            case EVENT_CONNECTING, EVENT_CONNECTED, EVENT_LISTENING -> true;
-            default -> false;
-        };
+        boolean begins = begins(envelope);
         Inbox known = sessions.get(id);
         if (known != null && !(begins && known.isOver())) {
             return known;
@@ -94,9 +103,6 @@ final class Routes {
         // One that is not being opened here was accepted, or opened by somebody else for this subscriber.
         Inbox inbox = opened == null ? new Inbox(id, false, false) : opened;
         sessions.put(id, inbox);
-        if (opened == null && begins && !envelope.getListenerId().isEmpty()) {
-            listener(envelope.getListenerId()).push(inbox);
-        }
         return inbox;
     }
 

@@ -1,13 +1,18 @@
 package dev.socketgateway;
 
+import static java.util.Map.entry;
+
+import dev.socketgateway.tcpip.v1.Connected;
 import dev.socketgateway.tcpip.v1.Data;
 import dev.socketgateway.tcpip.v1.Disconnected;
 import dev.socketgateway.tcpip.v1.Envelope;
 import dev.socketgateway.tcpip.v1.ErrorReason;
 import dev.socketgateway.tcpip.v1.Event;
+import dev.socketgateway.tcpip.v1.FieldViolation;
 import io.grpc.Status;
 import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 
 /** What the conformance suite cannot see. Each test is a sentence. */
 public final class UnitTests {
@@ -19,17 +24,19 @@ public final class UnitTests {
     }
 
     public static void main(String[] none) throws Exception {
-        Map<String, Test> tests = Map.of(
-                "every reason of the protos is one of this client's", UnitTests::everyReason,
-                "a bug of the gateway is mapped like any other error", UnitTests::internal,
-                "data is acked when it is taken, and events with what came before them", UnitTests::acks,
-                "the lost ack of what comes again is repeated", UnitTests::repeats,
-                "a session that nobody accepted is not acked", UnitTests::unaccepted,
-                "what nobody reads any more is acked at once", UnitTests::discarded,
-                "a session's error is told at its end", UnitTests::failedEnd,
-                "a token does not go in plaintext to another machine", UnitTests::plaintextToken,
-                "the terminator counts as sent", UnitTests::payloadSize,
-                "a wait gives up after its patience, and loses nothing", UnitTests::patience);
+        Map<String, Test> tests = Map.ofEntries(
+                entry("every reason of the protos is one of this client's", UnitTests::everyReason),
+                entry("a bug of the gateway is mapped like any other error", UnitTests::internal),
+                entry("a bad argument is told once", UnitTests::violation),
+                entry("data is acked when it is taken, and events with what came before them", UnitTests::acks),
+                entry("the lost ack of what comes again is repeated", UnitTests::repeats),
+                entry("a session that nobody accepted is not acked", UnitTests::unaccepted),
+                entry("who accepts a session knows its peer", UnitTests::acceptedPeer),
+                entry("what nobody reads any more is acked at once", UnitTests::discarded),
+                entry("a session's error is told at its end", UnitTests::failedEnd),
+                entry("a token does not go in plaintext to another machine", UnitTests::plaintextToken),
+                entry("the terminator counts as sent", UnitTests::payloadSize),
+                entry("a wait gives up after its patience, and loses nothing", UnitTests::patience));
         for (Map.Entry<String, Test> test : tests.entrySet()) {
             try {
                 test.getValue().run();
@@ -63,6 +70,17 @@ public final class UnitTests {
         is(failed.getMessage(), "broken (INTERNAL)");
     }
 
+    private static void violation() {
+        var error = dev.socketgateway.tcpip.v1.CommandError.newBuilder()
+                .setGrpcCode(3)
+                .setErrorCode("CONNECT_INVALID")
+                .setErrorText("port: 0 is no port")
+                .addFieldViolations(FieldViolation.newBuilder().setField("port").setDescription("0 is no port"))
+                .addFieldViolations(FieldViolation.newBuilder().setField("host").setDescription("is required"))
+                .build();
+        is(GatewayException.from(error).getMessage(), "port: 0 is no port; host: is required (CONNECT_INVALID)");
+    }
+
     private static Envelope data(long sequence) {
         return Envelope.newBuilder().setSequence(sequence).setEvent(Event.EVENT_DATA).setData(Data.newBuilder().setText("x")).build();
     }
@@ -92,6 +110,34 @@ public final class UnitTests {
         Inbox inbox = new Inbox("s", false, false);
         is(inbox.deliver(event(1, Event.EVENT_CONNECTED)), Inbox.NOTHING);
         is(inbox.accept(), 1L);
+    }
+
+    private static void acceptedPeer() throws Exception {
+        Object monitor = new Object();
+        Routes routes = new Routes(monitor);
+        Accepting accepting = routes.listener("l");
+        int sessions = 2_000;
+        var found = CompletableFuture.supplyAsync(() -> {
+            int known = 0;
+            try {
+                for (int i = 0; i < sessions; i++) {
+                    known += accepting.next(Deadline.NEVER).remote() == null ? 0 : 1;
+                }
+            } catch (InterruptedException nobodyDoesThat) {
+                Thread.currentThread().interrupt();
+            }
+            return known;
+        });
+        for (int i = 1; i <= sessions; i++) {
+            synchronized (monitor) {
+                routes.deliver(event(i, Event.EVENT_CONNECTED).toBuilder()
+                        .setSessionId("s" + i)
+                        .setListenerId("l")
+                        .setConnected(Connected.newBuilder().setRemoteHost("192.0.2.1").setRemotePort(i))
+                        .build());
+            }
+        }
+        is(found.get(), sessions);
     }
 
     private static void discarded() {
