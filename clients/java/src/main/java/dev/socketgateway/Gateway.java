@@ -69,6 +69,7 @@ public final class Gateway implements AutoCloseable {
      * @param options how
      * @return the open way
      * @throws GatewayUnreachableException where nobody is there
+     * @throws IllegalArgumentException where the target is none
      * @throws AccessDeniedException where the gateway does not know the caller
      * @throws InterruptedException where the thread was interrupted
      */
@@ -82,7 +83,12 @@ public final class Gateway implements AutoCloseable {
         if (options.serverName != null) {
             builder.overrideAuthority(options.serverName);
         }
-        ManagedChannel connection = builder.build();
+        ManagedChannel connection;
+        try {
+            connection = builder.build();
+        } catch (IllegalArgumentException wrong) {
+            throw new IllegalArgumentException("\"" + target + "\" is no target: it is host:port, for example \"127.0.0.1:50051\"", wrong);
+        }
         Channel channel = options.token == null ? connection : ClientInterceptors.intercept(connection, new Bearer(options.token));
         String subscriber = options.subscriber == null ? "java-" + UUID.randomUUID() : options.subscriber;
         Link link = new Link(connection, channel, subscriber, options.heartbeat, options.patience);
@@ -141,7 +147,7 @@ public final class Gateway implements AutoCloseable {
                 inbox.connected(said.getConnected());
             }
             done = true;
-            return new Session(link, inbox, options.terminator, false);
+            return new Session(link, inbox, options.terminator, options.isLines(), false);
         } finally {
             if (!done) {
                 link.routes.withdraw(inbox);
@@ -182,7 +188,7 @@ public final class Gateway implements AutoCloseable {
         }
         TcpListenResponse said = link.calls.call(SocketGatewayServiceGrpc.getTcpListenMethod(), request.build());
         var local = Addresses.of(said.getListening().getLocalHost(), said.getListening().getLocalPort());
-        return new Listener(link, said.getListenerId(), local, options.terminator);
+        return new Listener(link, said.getListenerId(), local, options);
     }
 
     /**
@@ -208,7 +214,7 @@ public final class Gateway implements AutoCloseable {
             UdpInResponse said = link.calls.call(SocketGatewayServiceGrpc.getUdpInMethod(), request);
             done = true;
             var local = Addresses.of(said.getListening().getLocalHost(), said.getListening().getLocalPort());
-            return new UdpSocket(this, new Session(link, inbox, Terminator.NONE, false), local);
+            return new UdpSocket(this, new Session(link, inbox, Terminator.NONE, false, false), local);
         } finally {
             if (!done) {
                 link.routes.withdraw(inbox);
@@ -254,7 +260,7 @@ public final class Gateway implements AutoCloseable {
     public Session session(String id) throws InterruptedException {
         var found = link.calls.call(SessionServiceGrpc.getGetSessionMethod(), GetSessionRequest.newBuilder().setSessionId(id).build());
         boolean lines = found.getSession().getMode() == dev.socketgateway.tcpip.v1.TcpMode.TCP_MODE_LINE;
-        return new Session(link, link.routes.adopt(id), lines ? Terminator.LF : Terminator.NONE, true);
+        return new Session(link, link.routes.adopt(id), lines ? Terminator.LF : Terminator.NONE, lines, true);
     }
 
     /**

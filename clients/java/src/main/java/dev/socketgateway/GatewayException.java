@@ -130,7 +130,9 @@ public class GatewayException extends RuntimeException {
     }
 
     private static String message(Status status) {
-        StringBuilder text = new StringBuilder(status.getDescription() == null ? "no answer" : status.getDescription());
+        // Netty's inner parts are nobody's concern.
+        String said = status.getDescription() == null ? "no answer" : status.getDescription().replaceAll("\\s*Channel Pipeline: \\[.*]", "");
+        StringBuilder text = new StringBuilder(said);
         for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
             if (cause.getMessage() != null && text.indexOf(cause.getMessage()) < 0) {
                 text.append(": ").append(cause.getMessage());

@@ -11,13 +11,13 @@ public final class Listener implements AutoCloseable {
     private final String id;
     private final InetSocketAddress local;
     private final Accepting accepting;
-    private final Terminator terminator;
+    private final TcpOptions options;
 
-    Listener(Link link, String id, InetSocketAddress local, Terminator terminator) {
+    Listener(Link link, String id, InetSocketAddress local, TcpOptions options) {
         this.link = link;
         this.id = id;
         this.local = local;
-        this.terminator = terminator;
+        this.options = options;
         this.accepting = link.routes.listener(id);
     }
 
@@ -60,7 +60,7 @@ public final class Listener implements AutoCloseable {
             return null;
         }
         link.routes.ack(inbox.id, inbox.accept());
-        return new Session(link, inbox, terminator, false);
+        return new Session(link, inbox, options.terminator, options.isLines(), false);
     }
 
     /** {@return all connections as they come, for a loop or as a stream} */

@@ -25,16 +25,18 @@ public final class Session implements AutoCloseable {
     private final Inbox inbox;
     private final Outbox outbox;
     private final Terminator terminator;
+    private final boolean isLines;
     private final boolean adopted;
     private volatile Duration readTimeout = Duration.ZERO;
     /** Lines that came together and are asked for one by one; guarded by itself, as is the reading of lines. */
     private final ArrayDeque<Line> lines = new ArrayDeque<>();
 
-    Session(Link link, Inbox inbox, Terminator terminator, boolean adopted) {
+    Session(Link link, Inbox inbox, Terminator terminator, boolean isLines, boolean adopted) {
         this.link = link;
         this.inbox = inbox;
         this.outbox = new Outbox(link, inbox, terminator);
         this.terminator = terminator;
+        this.isLines = isLines;
         this.adopted = adopted;
     }
 
@@ -154,6 +156,9 @@ public final class Session implements AutoCloseable {
      * @param patience zero: for ever, as in the beginning
      */
     public void readTimeout(Duration patience) {
+        if (patience.isNegative()) {
+            throw new IllegalArgumentException("a timeout of " + patience + " is over before it begins; zero waits for ever");
+        }
         readTimeout = patience;
     }
 
@@ -184,6 +189,9 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public byte[] nextChunk() throws InterruptedException {
+        if (isLines) {
+            throw new IllegalStateException("this session is in line mode: use nextLine, nextMatch or next");
+        }
         Data data = next();
         if (data == null) {
             return null;
@@ -191,7 +199,7 @@ public final class Session implements AutoCloseable {
         if (data instanceof Data.Chunk chunk) {
             return chunk.bytes();
         }
-        throw new IllegalStateException("this session is in line mode: use nextLine, nextMatch or next");
+        throw new IllegalStateException("this is no chunk: use next");
     }
 
     /**
@@ -209,9 +217,13 @@ public final class Session implements AutoCloseable {
      * Waits for the next line of a session in line mode. A match gives its lines one by one; otherwise as {@link #next()}.
      *
      * @return the line; null at the end
+     * @throws IllegalStateException where the session is in binary mode
      * @throws InterruptedException where the thread was interrupted
      */
     public Line nextRawLine() throws InterruptedException {
+        if (!isLines) {
+            throw new IllegalStateException("this session is in binary mode: use nextChunk or next");
+        }
         synchronized (lines) {
             while (lines.isEmpty()) {
                 Data data = next();

@@ -35,6 +35,7 @@ public final class UnitTests {
                 entry("what nobody reads any more is acked at once", UnitTests::discarded),
                 entry("a session's error is told at its end", UnitTests::failedEnd),
                 entry("a token does not go in plaintext to another machine", UnitTests::plaintextToken),
+                entry("a session is not read in the other mode's way", UnitTests::modes),
                 entry("the terminator counts as sent", UnitTests::payloadSize),
                 entry("a wait gives up after its patience, and loses nothing", UnitTests::patience));
         for (Map.Entry<String, Test> test : tests.entrySet()) {
@@ -170,6 +171,22 @@ public final class UnitTests {
             throw new AssertionError("it would go");
         } catch (IllegalArgumentException refused) {
             is(refused.getMessage().contains("plaintext"), true);
+        }
+    }
+
+    private static void modes() throws Exception {
+        Session lines = new Session(null, new Inbox("s", true, true), Terminator.LF, true, false);
+        Session binary = new Session(null, new Inbox("s", true, true), Terminator.NONE, false, false);
+        misused("this session is in line mode: use nextLine, nextMatch or next", lines::nextChunk);
+        misused("this session is in binary mode: use nextChunk or next", binary::nextLine);
+    }
+
+    private static void misused(String text, Test what) throws Exception {
+        try {
+            what.run();
+            throw new AssertionError("it is let through");
+        } catch (IllegalStateException wrong) {
+            is(wrong.getMessage(), text);
         }
     }
 
