@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("tcpip_descriptor.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors.clone())?;
-    // The service once more, with messages down its streams that are written by hand.
+    // The service once more, with messages of its streams that are written and read by hand.
     descriptors.file.retain(|file| file.name() != "tcpip/v1/session_service.proto");
     let streamed = out.join("streamed");
     fs::create_dir_all(&streamed)?;
@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .out_dir(streamed)
         .extern_path(".tcpip.v1.SubscribeResponse", "crate::api::down::SubscribeMessage")
         .extern_path(".tcpip.v1.AttachResponse", "crate::api::down::AttachMessage")
+        .extern_path(".tcpip.v1.AttachRequest", "crate::api::up::AttachCommand")
         .extern_path(".tcpip.v1", "crate::api::proto")
         .compile_fds(descriptors)?;
     Ok(())

@@ -1,9 +1,11 @@
-//! Answers on an Attach stream on their way down, and the credit that its sends hold.
+//! Answers on an Attach stream on their way down, and news of the credit that its sends have back.
+//!
+//! A command without a correlation id is one that nobody waits for: it is answered only where it fails.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::Waker,
@@ -12,6 +14,7 @@ use std::{
 use super::{
     proto::{self, answer},
     render,
+    send_credit::SendCredit,
 };
 use crate::error::Error;
 
@@ -21,10 +24,7 @@ const ANSWERS_BEFORE_WAKING: usize = 64;
 /// Answers in one message.
 const ANSWERS_PER_MESSAGE: usize = 512;
 
-/// Sessions whose credit is remembered before it is looked which of them have ended.
-const CREDITS_BEFORE_PRUNING: usize = 64;
-
-/// Answers on their way down, and what the sends of this stream hold.
+/// Answers on their way down.
 #[derive(Default)]
 pub(super) struct Answers {
     pending: Mutex<Pending>,
@@ -37,10 +37,8 @@ pub(super) struct Pending {
     ready: VecDeque<proto::Answer>,
     /// Sessions whose next answer is not known yet.
     waiting: HashMap<String, InOrder>,
-    credits: HashMap<String, Credit>,
-    /// At so many, those of sessions that have ended are forgotten.
-    prune_at: usize,
-    renewed: Vec<String>,
+    /// Credits of which something is to be told.
+    renewed: Vec<Arc<SendCredit>>,
     pub(super) waker: Option<Waker>,
     pub(super) ended: Option<Error>,
 }
@@ -49,24 +47,22 @@ pub(super) struct Pending {
 #[derive(Default)]
 struct InOrder {
     first: u64,
-    places: VecDeque<Option<proto::Answer>>,
+    places: VecDeque<Place>,
+}
+
+enum Place {
+    /// Of an answer that is not known yet.
+    Open,
+    Known(proto::Answer),
+    /// Of a command that is not answered.
+    Unanswered,
 }
 
 impl InOrder {
-    fn add(&mut self, answer: Option<proto::Answer>) -> u64 {
-        self.places.push_back(answer);
+    fn add(&mut self, place: Place) -> u64 {
+        self.places.push_back(place);
         self.first + self.places.len() as u64 - 1
     }
-}
-
-#[derive(Default)]
-struct Credit {
-    /// Bytes of unanswered sends.
-    outstanding: usize,
-    /// Bytes answered since the stream began.
-    answered: u64,
-    /// What was last told.
-    told: u64,
 }
 
 impl Answers {
@@ -94,9 +90,14 @@ impl Answers {
 
     /// Answers a command, after the earlier ones of its session. The stream is told by `flush`, or when many answers wait.
     pub(super) fn push(&self, session: &str, correlation_id: u64, result: Result<answer::Result, Error>) {
-        let answer = rendered(correlation_id, result);
+        let Some(answer) = rendered(correlation_id, result) else { return self.close_unanswered() };
         let mut pending = self.lock();
-        pending.push(session, answer);
+        match pending.waiting.get_mut(session) {
+            Some(in_order) => {
+                in_order.add(Place::Known(answer));
+            }
+            None => pending.ready.push_back(answer),
+        }
         if pending.ready.len() >= ANSWERS_BEFORE_WAKING {
             wake(pending);
         }
@@ -105,74 +106,41 @@ impl Answers {
     /// Lets the stream have what is ready.
     pub(super) fn flush(&self) {
         let pending = self.lock();
-        if !pending.ready.is_empty() {
+        if !pending.ready.is_empty() || !pending.renewed.is_empty() {
             wake(pending);
         }
     }
 
-    /// Answers a send that was written at once, and returns its credit.
-    pub(super) fn push_sent(
-        &self,
-        session: &str,
-        correlation_id: u64,
-        result: Result<answer::Result, Error>,
-        credit: Returned,
-    ) {
-        let answer = rendered(correlation_id, result);
-        let mut pending = self.lock();
-        pending.return_credit(session, credit);
-        pending.push(session, answer);
-        if pending.ready.len() >= ANSWERS_BEFORE_WAKING {
-            wake(pending);
-        }
+    /// What this credit has back is to be told.
+    pub(super) fn renew(&self, credit: &Arc<SendCredit>) {
+        self.lock().renewed.push(Arc::clone(credit));
     }
 
     /// Keeps the place of an answer that is not known yet.
     pub(super) fn keep_place(&self, session: &str) -> u64 {
-        self.lock().waiting.entry(session.to_owned()).or_default().add(None)
+        self.lock().waiting.entry(session.to_owned()).or_default().add(Place::Open)
     }
 
     /// Puts an answer in its place; those behind it that waited for it go with it.
-    pub(super) fn fill(
-        &self,
-        session: &str,
-        place: u64,
-        correlation_id: u64,
-        result: Result<answer::Result, Error>,
-        credit: Returned,
-    ) {
-        let answer = rendered(correlation_id, result);
+    pub(super) fn fill(&self, session: &str, place: u64, correlation_id: u64, result: Result<answer::Result, Error>) {
+        let answer = rendered(correlation_id, result).map_or(Place::Unanswered, Place::Known);
         let mut guard = self.lock();
         let pending = &mut *guard;
-        pending.return_credit(session, credit);
         let Some(in_order) = pending.waiting.get_mut(session) else { return };
         if let Some(kept) = in_order.places.get_mut((place - in_order.first) as usize) {
-            *kept = Some(answer);
+            *kept = answer;
         }
-        while let Some(Some(_)) = in_order.places.front() {
-            pending.ready.extend(in_order.places.pop_front().flatten());
+        while let Some(Place::Known(_) | Place::Unanswered) = in_order.places.front() {
             in_order.first += 1;
+            match in_order.places.pop_front() {
+                Some(Place::Known(answer)) => pending.ready.push_back(answer),
+                _ => self.close_unanswered(),
+            }
         }
         if in_order.places.is_empty() {
             pending.waiting.remove(session);
         }
         wake(guard);
-    }
-
-    /// Takes credit for a send; false where it has none left. `lives` tells which sessions may still return theirs.
-    pub(super) fn take_credit(&self, session: &str, bytes: usize, most: usize, lives: impl Fn(&str) -> bool) -> bool {
-        let mut pending = self.lock();
-        if pending.credits.len() >= pending.prune_at {
-            pending.credits.retain(|id, credit| credit.outstanding > 0 || lives(id));
-            pending.prune_at = (2 * pending.credits.len()).max(CREDITS_BEFORE_PRUNING);
-        }
-        let credit = match pending.credits.get_mut(session) {
-            Some(credit) => credit,
-            None => pending.credits.entry(session.to_owned()).or_default(),
-        };
-        let granted = credit.outstanding + bytes <= most;
-        credit.outstanding += if granted { bytes } else { 0 };
-        granted
     }
 
     /// Puts what is ready into a message; false where nothing is.
@@ -183,56 +151,26 @@ impl Answers {
     }
 }
 
-/// The credit of a send that is over.
-#[derive(Clone, Copy)]
-pub(super) struct Returned {
-    /// What it took.
-    pub(super) bytes: usize,
-    /// What its session may take.
-    pub(super) most: usize,
-    /// Whether the session has ended.
-    pub(super) ended: bool,
-}
-
 impl Pending {
-    fn push(&mut self, session: &str, answer: proto::Answer) {
-        match self.waiting.get_mut(session) {
-            Some(in_order) => {
-                in_order.add(Some(answer));
-            }
-            None => self.ready.push_back(answer),
-        }
-    }
-
-    /// Credit is told once half of it is used; with the last answer of a session that has ended it is forgotten, for the id may be
-    /// used again.
-    fn return_credit(&mut self, session: &str, Returned { bytes, most, ended }: Returned) {
-        let Some(credit) = self.credits.get_mut(session) else { return };
-        credit.outstanding -= bytes;
-        credit.answered += bytes as u64;
-        if ended && credit.outstanding == 0 {
-            self.credits.remove(session);
-        } else if credit.answered - credit.told >= (most / 2) as u64 {
-            credit.told = credit.answered;
-            self.renewed.push(session.to_owned());
-        }
-    }
-
     fn take(&mut self, most_credit: usize, response: &mut proto::AttachResponse) -> usize {
         let count = self.ready.len().min(ANSWERS_PER_MESSAGE);
         response.answers.extend(self.ready.drain(..count));
-        for session_id in std::mem::take(&mut self.renewed) {
-            if let Some(told) = self.credits.get(&session_id).map(|credit| credit.told) {
-                response.credits.push(proto::SendCredit { session_id, send_limit: told + most_credit as u64 });
-            }
-        }
+        response.credits.extend(self.renewed.drain(..).map(|credit| proto::SendCredit {
+            session_id: credit.session.clone(),
+            send_limit: credit.tell(most_credit),
+        }));
         count
     }
 }
 
-fn rendered(correlation_id: u64, result: Result<answer::Result, Error>) -> proto::Answer {
-    let result = result.unwrap_or_else(|error| answer::Result::Error(render::command_error(&error)));
-    proto::Answer { correlation_id, result: Some(result) }
+/// None: nobody waits for it.
+fn rendered(correlation_id: u64, result: Result<answer::Result, Error>) -> Option<proto::Answer> {
+    let result = match result {
+        Ok(_) if correlation_id == 0 => return None,
+        Ok(result) => result,
+        Err(error) => answer::Result::Error(render::command_error(&error)),
+    };
+    Some(proto::Answer { correlation_id, result: Some(result) })
 }
 
 fn wake(mut pending: MutexGuard<'_, Pending>) {

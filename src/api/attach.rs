@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Status, Streaming};
 
 use super::{
-    answers::{Answers, Returned},
+    answers::Answers,
     down::AttachMessage,
     gateway_service::send_response,
     gathering::Gathering,
@@ -26,11 +26,13 @@ use super::{
     parse, parse_udp,
     proto::{self, answer, attach_request::Command},
     render::{self, PayloadFormat},
+    send_credit::{SendCredit, SendCredits},
+    up::AttachCommand,
 };
 use crate::{
     audit::{carried, peer},
     error::{Error, Reason},
-    gateway::{DatagramSent, Gateway, Sent, SentOutcome},
+    gateway::{DatagramSent, Gateway, SendSpec, Sent, SentOutcome},
     identity::Caller,
     net::host_text,
     subscriber::{Ack, Batch, Subscriber, Subscription},
@@ -52,11 +54,11 @@ pub(super) fn datagram_response(sent: &DatagramSent) -> proto::UdpOutResponse {
 pub(super) async fn attach(
     gateway: Arc<Gateway>,
     caller: Arc<Caller>,
-    request: Request<Streaming<proto::AttachRequest>>,
+    request: Request<Streaming<AttachCommand>>,
 ) -> Result<AttachStream, Status> {
     let padding = Padding::new(request.metadata());
     let mut commands = request.into_inner();
-    let first = commands.message().await?.and_then(|request| request.command);
+    let first = commands.message().await?.and_then(|first| first.0.command);
     let Some(Command::Subscribe(subscribe)) = first else {
         let sentence = "the first message of an Attach stream must be \"subscribe\"";
         return Err(Error::new(Reason::RequestInvalid, sentence).into());
@@ -70,12 +72,9 @@ pub(super) async fn attach(
     let subscription = gateway.subscribe(&caller, parse::subscribe_spec(request, acknowledged)?)?;
     let answers = Arc::new(Answers::default());
     let stop = CancellationToken::new();
-    let reader = Reader {
-        subscriber: Arc::clone(subscription.subscriber()),
-        gateway: Arc::clone(&gateway),
-        caller,
-        answers: Arc::clone(&answers),
-    };
+    let orders = Orders { gateway: Arc::clone(&gateway), caller, answers: Arc::clone(&answers) };
+    let subscriber = Arc::clone(subscription.subscriber());
+    let reader = Reader { orders, subscriber, credits: SendCredits::default() };
     let caller_address = peer();
     gateway.registry.spawn_background({
         let stop = stop.clone();
@@ -96,52 +95,67 @@ pub(super) async fn attach(
     })
 }
 
+/// Whose commands they are, and where their answers go.
 #[derive(Clone)]
-struct Reader {
+struct Orders {
     gateway: Arc<Gateway>,
     caller: Arc<Caller>,
-    subscriber: Arc<Subscriber>,
     answers: Arc<Answers>,
 }
 
+/// The task that reads commands.
+struct Reader {
+    orders: Orders,
+    subscriber: Arc<Subscriber>,
+    credits: SendCredits,
+}
+
 impl Reader {
-    async fn run(self, mut commands: Streaming<proto::AttachRequest>) {
+    async fn run(mut self, mut commands: Streaming<AttachCommand>) {
+        let answers = Arc::clone(&self.orders.answers);
         loop {
             let next = poll_fn(|cx| {
                 let next = Pin::new(&mut commands).poll_next(cx);
                 if next.is_pending() {
-                    self.answers.flush();
+                    answers.flush();
                 }
                 next
             });
-            let Some(Ok(request)) = next.await else { break };
-            if !self.answers.admit(self.gateway.limits.now().attach_commands) {
+            let Some(Ok(AttachCommand(request))) = next.await else { break };
+            if !answers.admit(self.orders.gateway.limits.now().attach_commands) {
                 break;
             }
-            self.obey(request).await;
+            if let Some(mut send) = self.obey(request) {
+                self.send(&mut send).await;
+            }
         }
-        self.answers.flush();
+        answers.flush();
     }
 
-    async fn obey(&self, request: proto::AttachRequest) {
+    /// Obeys a command, but for a send: that is only admitted.
+    fn obey(&mut self, request: proto::AttachRequest) -> Option<Admitted> {
         let id = request.correlation_id;
+        let Orders { gateway, caller, answers } = &self.orders;
         let mut session = String::new();
         let result = match request.command {
+            Some(Command::TcpSend(send)) => return self.admit(id, send),
             Some(Command::Ack(ack)) => {
                 self.subscriber.ack(&Ack {
                     all: ack.sequence,
                     lanes: ack.sessions.into_iter().map(|ack| (ack.session_id, ack.sequence)).collect(),
                 });
-                self.answers.close_unanswered();
-                return;
+                answers.close_unanswered();
+                return None;
             }
-            Some(Command::TcpSend(send)) => return self.send(id, send).await,
-            Some(Command::UdpOut(out)) => return self.udp_out(id, out),
+            Some(Command::UdpOut(out)) => {
+                self.orders.udp_out(id, out);
+                return None;
+            }
             Some(Command::TcpDisconnect(disconnect)) => {
                 session.clone_from(&disconnect.session_id);
-                let caller = self.caller.in_namespace(&disconnect.namespace);
+                let caller = caller.in_namespace(&disconnect.namespace);
                 let spec = caller.and_then(|caller| Ok((caller, parse::disconnect_spec(disconnect)?)));
-                spec.and_then(|(caller, spec)| self.gateway.disconnect(&caller, &spec)).map(|()| {
+                spec.and_then(|(caller, spec)| gateway.disconnect(&caller, &spec)).map(|()| {
                     let event = proto::Event::Disconnecting.into();
                     answer::Result::TcpDisconnect(proto::TcpDisconnectResponse { event })
                 })
@@ -151,48 +165,75 @@ impl Reader {
             }
             None => Err(Error::new(Reason::RequestInvalid, "the message has no command this gateway knows")),
         };
-        self.answers.push(&session, id, result);
+        answers.push(&session, id, result);
+        None
     }
 
-    async fn send(&self, correlation_id: u64, request: proto::TcpSendRequest) {
-        let most = self.gateway.limits.now().attach_send_credit_bytes;
-        let session = request.session_id.clone();
-        let spec = match parse::send_spec(request, &self.gateway.limits.now()) {
+    /// A send that is valid and has its credit.
+    fn admit(&mut self, correlation_id: u64, mut request: proto::TcpSendRequest) -> Option<Admitted> {
+        let Orders { gateway, answers, .. } = &self.orders;
+        let limits = gateway.limits.now();
+        let spec = match parse::send_spec(&mut request, &limits) {
             Ok(spec) => spec,
-            Err(error) => return self.answers.push(&session, correlation_id, Err(error)),
+            Err(error) => {
+                answers.push(&request.session_id, correlation_id, Err(error));
+                return None;
+            }
         };
+        let credit = self.credits.of(&spec.session_id, |id| self.orders.lives(id));
         let bytes: usize = spec.items.iter().map(bytes::Bytes::len).sum();
-        if !self.answers.take_credit(&session, bytes, most, |id| self.lives(id)) {
+        if !credit.take(bytes, limits.attach_send_credit_bytes) {
             let sentence = "this session has as many unanswered bytes on this stream as it may: wait for its answers";
-            let refused = Error::limit("attach_send_credit_bytes", most, sentence).with("sessionId", &session);
+            let refused = Error::limit("attach_send_credit_bytes", limits.attach_send_credit_bytes, sentence)
+                .with("sessionId", &spec.session_id);
             // At once: it was not started, and the client should know before it sends more.
-            return self.answers.push("", correlation_id, Err(refused));
+            answers.push("", correlation_id, Err(refused));
+            return None;
         }
-        let gateway = &self.gateway;
-        match gateway.start_send(&self.caller, spec).await {
+        Some(Admitted { correlation_id, spec, bytes, credit: Arc::clone(credit) })
+    }
+
+    async fn send(&self, send: &mut Admitted) {
+        let (orders, correlation_id, bytes, credit) = (&self.orders, send.correlation_id, send.bytes, &send.credit);
+        match orders.gateway.start_send(&orders.caller, &mut send.spec).await {
             SentOutcome::Done(sent) => {
-                let credit = self.returned(&session, bytes, &sent);
-                self.answers.push_sent(&session, correlation_id, sent_result(sent), credit);
+                orders.give_back(credit, bytes, &sent);
+                orders.answers.push(&credit.session, correlation_id, sent_result(sent));
             }
             SentOutcome::Waiting(sent) => {
-                let this = self.clone();
-                let place = self.answers.keep_place(&session);
-                self.gateway.registry.spawn_background(async move {
+                let (this, credit) = (orders.clone(), Arc::clone(credit));
+                let place = this.answers.keep_place(&credit.session);
+                orders.gateway.registry.spawn_background(async move {
                     let sent = sent.await;
-                    let credit = this.returned(&session, bytes, &sent);
-                    this.answers.fill(&session, place, correlation_id, sent_result(sent), credit);
+                    this.give_back(&credit, bytes, &sent);
+                    this.answers.fill(&credit.session, place, correlation_id, sent_result(sent));
                 });
             }
         }
     }
+}
 
+/// A send that is to be started.
+struct Admitted {
+    correlation_id: u64,
+    spec: SendSpec,
+    bytes: usize,
+    credit: Arc<SendCredit>,
+}
+
+impl Orders {
     fn lives(&self, session: &str) -> bool {
         self.gateway.registry.session(&self.caller.namespace, session).is_ok()
     }
 
-    fn returned(&self, session: &str, bytes: usize, sent: &Result<Sent, Error>) -> Returned {
-        let ended = sent.is_err() && !self.lives(session);
-        Returned { bytes, most: self.gateway.limits.now().attach_send_credit_bytes, ended }
+    /// A send is over.
+    fn give_back(&self, credit: &Arc<SendCredit>, bytes: usize, sent: &Result<Sent, Error>) {
+        if sent.is_err() && !self.lives(&credit.session) {
+            credit.end();
+        }
+        if credit.give_back(bytes, self.gateway.limits.now().attach_send_credit_bytes) {
+            self.answers.renew(credit);
+        }
     }
 
     fn udp_out(&self, correlation_id: u64, request: proto::UdpOutRequest) {

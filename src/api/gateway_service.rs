@@ -21,6 +21,7 @@ use super::{
     parse_udp,
     proto::{self, streamed::socket_gateway_service_server::SocketGatewayService},
     render::{self, PayloadFormat},
+    up::AttachCommand,
 };
 use crate::{
     error::Error,
@@ -98,22 +99,17 @@ impl SocketGatewayService for GatewayService {
         request: Request<proto::TcpSendRequest>,
     ) -> Result<Response<proto::TcpSendResponse>, Status> {
         let caller = self.callers.of(&request)?;
-        let request = request.into_inner();
-        let (subscriber, session) = (request.subscriber.clone(), request.session_id.clone());
-        let sent = match parse::send_spec(request, &self.gateway.limits.now()) {
-            Ok(spec) => self.gateway.send(&caller, spec).await,
-            Err(error) => Err(error),
-        };
-        let sent = sent.map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
+        let mut request = request.into_inner();
+        let spec = parse::send_spec(&mut request, &self.gateway.limits.now());
+        let mut spec = spec.map_err(|error| self.fail(&caller, error, &request.subscriber, &request.session_id))?;
+        let sent = self.gateway.send(&caller, &mut spec).await;
+        let sent = sent.map_err(|error| self.fail(&caller, error, &spec.subscriber, &spec.session_id))?;
         Ok(Response::new(send_response(&sent)))
     }
 
     type AttachStream = attach::AttachStream;
 
-    async fn attach(
-        &self,
-        request: Request<Streaming<proto::AttachRequest>>,
-    ) -> Result<Response<Self::AttachStream>, Status> {
+    async fn attach(&self, request: Request<Streaming<AttachCommand>>) -> Result<Response<Self::AttachStream>, Status> {
         let caller = self.callers.of(&request)?;
         Ok(Response::new(attach::attach(Arc::clone(&self.gateway), caller, request).await?))
     }

@@ -14,8 +14,10 @@ mod parse_fields;
 mod parse_udp;
 pub mod proto;
 mod render;
+mod send_credit;
 mod session_service;
 mod tap;
+mod up;
 mod watch;
 
 pub use self::{
@@ -28,4 +30,5 @@ pub use self::{
     parse_udp::udp_in_spec,
     session_service::SessionsService,
     tap::TapStream,
+    up::AttachCommand,
 };

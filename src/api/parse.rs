@@ -1,6 +1,6 @@
 //! Requests become specs here, once; inside the gateway an invalid spec cannot exist.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{mem::take, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use prost::Message;
@@ -198,21 +198,22 @@ fn payload(
 
 /// # Errors
 /// PAYLOAD_INVALID with every bad field.
-pub(super) fn send_spec(request: proto::TcpSendRequest, limits: &Limits) -> Result<SendSpec, Error> {
+/// What it makes a spec of is taken out of the request.
+pub(super) fn send_spec(request: &mut proto::TcpSendRequest, limits: &Limits) -> Result<SendSpec, Error> {
     let mut faults = Faults::default();
     required(&mut faults, "session_id", &request.session_id);
     faults.name("subscriber", &request.subscriber);
-    let items = payload(&mut faults, request.payload, request.line_terminator, false, limits);
+    let items = payload(&mut faults, take(&mut request.payload), request.line_terminator, false, limits);
     let timeout = faults.duration("timeout", request.timeout.as_ref(), fixed::SESSION_TIMEOUT);
     if request.wait_for.is_some() && request.subscriber.is_empty() {
         faults.add("wait_for", "belongs to a claim: name the subscriber that shall get the data");
     }
     faults.check(Reason::PayloadInvalid)?;
     Ok(SendSpec {
-        session_id: request.session_id,
+        session_id: take(&mut request.session_id),
         items,
-        subscriber: request.subscriber,
-        wait_for: request.wait_for.map(pattern),
+        subscriber: take(&mut request.subscriber),
+        wait_for: request.wait_for.take().map(pattern),
         timeout,
         expected_offset: request.expected_write_offset,
         emit_sent: request.emit_sent,

@@ -178,7 +178,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     number(
         "limits.subscriber_reports",
-        "Undelivered error and `sent` reports of one subscriber. When reached the oldest go and are counted.",
+        "Undelivered error and `sent` reports of one subscriber. When reached, further ones are dropped and counted.",
     ),
     number("limits.subscriber_retained_bytes", "Delivered bytes kept so that a plain stream can resume. 0: none.")
         .or_zero(),

@@ -173,7 +173,7 @@ impl Gateway {
     /// # Errors
     /// LIMIT_REACHED.
     pub fn subscriber(&self, caller: &Arc<Caller>, name: &str) -> Result<Arc<Subscriber>, Error> {
-        let name = if name.is_empty() { DEFAULT_NAME } else { name };
+        let name = name_or_default(name);
         let (subscriber, new) = self.subscribers.get_or_create(caller, name, || self.usages.of(caller))?;
         if new {
             self.registry.changes().publish(|| Change::SubscriberAdded(subscriber.scoped_name()));
@@ -198,6 +198,10 @@ impl Gateway {
                 )
                 .with("instanceId", &self.instance_id));
         }
+        // A stream of a subscriber that is there makes room: what waits for it is what memory is used up by.
+        if !self.subscribers.has(caller, name_or_default(&spec.subscriber)) {
+            self.registry.check_memory()?;
+        }
         let places = self.stream_places(caller)?;
         let subscriber = self.subscriber(caller, &spec.subscriber)?;
         let filter = Filter { events: spec.events, data: spec.data, ids: spec.session_ids };
@@ -208,7 +212,6 @@ impl Gateway {
 
     /// The places of a stream: of all, and of its caller's.
     fn stream_places(&self, caller: &Caller) -> Result<(Held, Option<Held>), Error> {
-        self.registry.check_memory()?;
         let most = self.limits.now().streams;
         let place = self.streams.take(most).ok_or_else(|| {
             Error::global_limit("streams", most, format!("there are {most} streams, as many as may be; end some first"))
@@ -334,6 +337,11 @@ impl Gateway {
     fn orphan_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
         Some(asked.unwrap_or(self.limits.now().orphan_timeout)).filter(|timeout| !timeout.is_zero())
     }
+}
+
+/// The subscriber's name that an empty one stands for.
+fn name_or_default(name: &str) -> &str {
+    if name.is_empty() { DEFAULT_NAME } else { name }
 }
 
 /// Puts a `sent` on a subscriber's events output.

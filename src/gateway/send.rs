@@ -1,6 +1,6 @@
 //! TcpSend, TcpExchange and TcpDisconnect.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -86,21 +86,23 @@ impl Gateway {
         Ok((Send { items, claim, expected_offset: spec.expected_offset }, sent_to))
     }
 
-    /// Sends and waits until the operating system has all of it.
+    /// Sends and waits until the operating system has all of it. Takes the items out of `spec`.
     ///
     /// # Errors
     /// SESSION_NOT_FOUND, SESSION_NOT_CONNECTED, SOCKET_NOT_CONNECTED, WAIT_FOR_INVALID, WRITE_OFFSET_MISMATCH, LIMIT_REACHED.
-    pub async fn send(&self, caller: &Arc<Caller>, mut spec: SendSpec) -> Result<Sent, Error> {
+    pub async fn send(&self, caller: &Arc<Caller>, spec: &mut SendSpec) -> Result<Sent, Error> {
         let session = self.tcp(caller, &spec.session_id)?;
-        let (send, sent_to) = self.prepare(caller, &session, &mut spec).await?;
+        let (send, sent_to) = self.prepare(caller, &session, spec).await?;
         let written = session::send(&session, send).await?;
-        Ok(self.sent(&session, &spec, sent_to, written))
+        Ok(self.sent(&session, spec.timeout, sent_to, written))
     }
 
-    /// Starts a send: those started one after the other on a session are written in that order.
-    pub async fn start_send(self: &Arc<Self>, caller: &Arc<Caller>, mut spec: SendSpec) -> SentOutcome {
+    /// Starts a send: those started one after the other on a session are written in that order. Takes what it needs of `spec`, which
+    /// is not handed over because moving it from future to future costs as much as a look into the registry.
+    pub async fn start_send(self: &Arc<Self>, caller: &Arc<Caller>, spec: &mut SendSpec) -> SentOutcome {
+        let timeout = spec.timeout;
         let prepared = match self.tcp(caller, &spec.session_id) {
-            Ok(session) => self.prepare(caller, &session, &mut spec).await.map(|prepared| (session, prepared)),
+            Ok(session) => self.prepare(caller, &session, spec).await.map(|prepared| (session, prepared)),
             Err(error) => Err(error),
         };
         let (session, (send, sent_to)) = match prepared {
@@ -109,23 +111,29 @@ impl Gateway {
         };
         let gateway = Arc::clone(self);
         match session.start_send(send) {
-            Ok(Sending::Done(written)) => SentOutcome::Done(Ok(self.sent(&session, &spec, sent_to, written))),
+            Ok(Sending::Done(written)) => SentOutcome::Done(Ok(self.sent(&session, timeout, sent_to, written))),
             Ok(Sending::Queued(_, written)) => SentOutcome::Waiting(Box::pin(async move {
                 let call = session.core.attend();
                 let written = written.await.unwrap_or_else(|_| Err(session.not_connected()))?;
                 drop(call);
-                Ok(gateway.sent(&session, &spec, sent_to, written))
+                Ok(gateway.sent(&session, timeout, sent_to, written))
             })),
             Ok(Sending::PutOff(put_off)) => SentOutcome::Waiting(Box::pin(async move {
                 let written = session::send_later(&session, put_off).await?;
-                Ok(gateway.sent(&session, &spec, sent_to, written))
+                Ok(gateway.sent(&session, timeout, sent_to, written))
             })),
             Err(error) => SentOutcome::Done(Err(error)),
         }
     }
 
-    fn sent(&self, session: &TcpSession, spec: &SendSpec, sent_to: Option<Arc<Subscriber>>, written: Written) -> Sent {
-        if let Some(timeout) = spec.timeout {
+    fn sent(
+        &self,
+        session: &TcpSession,
+        timeout: Option<Duration>,
+        sent_to: Option<Arc<Subscriber>>,
+        written: Written,
+    ) -> Sent {
+        if let Some(timeout) = timeout {
             session.core.set_timeout(Some(timeout).filter(|timeout| !timeout.is_zero()));
         }
         let message_id = self.message_id();

@@ -60,7 +60,10 @@ impl Gateway {
             let event = Event::TapStarted { session: core.id.as_str(), owner: &core.owner.identity };
             (Some(Who::calls(caller)), event)
         });
-        core.span.in_scope(|| tracing::info!(by = %caller.identity, "tapped"));
+        tracing::info!(
+            session = %core.id, identity = %core.owner.identity, namespace = %core.owner.namespace, by = %caller.identity,
+            "tapped"
+        );
         core.taps.add(&queue);
         Ok(Tap {
             queue,

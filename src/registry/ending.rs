@@ -8,7 +8,7 @@ use crate::{
     changes::Change,
     envelope::{Body, CloseReason},
     quota::Held,
-    session::{self, Listener},
+    session::Listener,
 };
 
 pub(super) struct EndSession {
@@ -36,7 +36,7 @@ impl Drop for EndSession {
         let (received, sent) = (core.received(), core.sent());
         core.emit_last(Body::Disconnected { reason: self.reason, received, sent });
         self.record();
-        if session::is_followed() {
+        if !core.span.is_disabled() {
             // As numbers that OpenTelemetry knows: it has no unsigned ones.
             let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
             let reason = self.reason.as_label();

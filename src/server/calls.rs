@@ -133,7 +133,7 @@ pub const CALLS: &str = "socket_gateway::rpc";
 /// A span of a call, as OpenTelemetry's conventions for gRPC servers name its parts; part of the caller's trace where it tells one
 /// (W3C Trace Context). Costs next to nothing while nobody traces.
 fn span(method: &'static str, headers: &HeaderMap) -> Span {
-    let (service, name) = method.split_once('/').unwrap_or(("", method));
+    let part = |which: fn((&'static str, &'static str)) -> &'static str| method.split_once('/').map_or("", which);
     let span = tracing::info_span!(
         target: CALLS,
         parent: None,
@@ -142,8 +142,8 @@ fn span(method: &'static str, headers: &HeaderMap) -> Span {
         otel.kind = "server",
         otel.status_code = Empty,
         rpc.system = "grpc",
-        rpc.service = service,
-        rpc.method = name,
+        rpc.service = part(|(service, _)| service),
+        rpc.method = part(|(_, name)| name),
         rpc.grpc.status_code = Empty,
     );
     if !span.is_disabled() && headers.contains_key("traceparent") {

@@ -24,7 +24,7 @@ pub use self::{
     exchange::{Answer, End, ExchangeSpec},
     listener::{Listener, accept_loop},
     outbound::{PutOff, Send, Sending, Written},
-    span::{SESSIONS, is_followed},
+    span::SESSIONS,
     tap::{Direction, Lost, TapQueue, TapRecord, Tapped, Taps},
     tcp::{Mode, TcpSession, TcpSpec},
     udp::{UdpSession, drive as drive_udp},

@@ -1,6 +1,6 @@
 //! The span of a session: by what logs and traces know it.
 
-use tracing::{Level, Span, field::Empty};
+use tracing::{Span, field::Empty};
 
 use crate::{
     envelope::{Kind, SessionId},
@@ -11,15 +11,10 @@ use crate::{
 /// The target of these spans.
 pub const SESSIONS: &str = "socket_gateway::session";
 
-/// Whether somebody wants more of sessions than by what to know them: traces, or a log of everything. The lines of a log keep what
-/// is recorded as text, which is made anew with each record and would be the dearest part of a short session.
-pub fn is_followed() -> bool {
-    tracing::span_enabled!(target: SESSIONS, Level::DEBUG)
-}
-
-/// At the level of errors, so that even who logs nothing else learns which session one is about.
+/// At the level of what is logged of each session, so that it is made only where that, or traces, are wanted: the lines of a log keep
+/// a span's fields as text, and that text was an eighth of what a short session cost (callgrind, `docs/benchmark.md`).
 pub(super) fn span(id: &SessionId, owner: &Caller, kind: Kind, lifecycle: &Lane) -> Span {
-    let span = tracing::error_span!(
+    let span = tracing::debug_span!(
         target: SESSIONS,
         parent: None,
         "session",

@@ -75,6 +75,11 @@ impl Subscribers {
         Ok((subscriber, true))
     }
 
+    /// Whether the caller's namespace has one of this name.
+    pub fn has(&self, caller: &Caller, name: &str) -> bool {
+        self.lock().contains_key(&(&*caller.namespace, name))
+    }
+
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Arc<Subscriber>> {
         self.lock().values().map(|entry| Arc::clone(&entry.subscriber)).collect()

@@ -10,6 +10,11 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+/// A gateway as a process.
+#[allow(dead_code, reason = "shared with the tests of operations")]
+#[path = "../operations/process.rs"]
+mod process;
+
 /// Authorities, certificates and keys, and tokens signed with them.
 mod credentials;
 /// A gateway that asks who calls, and clients of it.
@@ -21,6 +26,8 @@ mod isolation;
 mod jwt;
 /// What is counted of callers, and who looks at what sessions move.
 mod observed;
+/// Tokens and certificates that change while the program runs.
+mod reloading;
 /// What observers and operators may.
 mod roles;
 /// What the program says and refuses as it starts, and what it never says.

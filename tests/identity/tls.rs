@@ -244,6 +244,38 @@ async fn slow_handshakes_are_cut_and_hold_up_nobody() {
 }
 
 #[tokio::test]
+async fn the_oldest_of_too_many_slow_handshakes_gives_way_and_good_clients_come_in() {
+    let setup = Setup::new();
+    // With so much time nothing but their number ends them.
+    let world = World::with(
+        setup.sources(ClientAuth::Off),
+        |_| (),
+        |limits| (limits.grpc_preface_timeout, limits.grpc_handshakes) = (Duration::from_secs(3600), 4),
+    );
+    let slow = || async {
+        let mut stream = TcpStream::connect(world.addr).await.expect("connects");
+        stream.write_all(&[0x16, 0x03, 0x01]).await.expect("the beginning of a hello");
+        stream
+    };
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        streams.push(slow().await);
+    }
+    let failures = || world.gateway.metrics.doors.handshake_failures.get();
+    eventually("the oldest gave way to the fifth", || async { failures() == 1 }).await;
+    for _ in 0..3 {
+        assert_eq!(setup.looks(&world, None, ALICE).await.expect("a good client comes in"), "alice");
+    }
+    // The next oldest gave way to the first of them, and was enough: who is done with the handshake holds up no other.
+    assert_eq!(failures(), 2);
+    for (at, stream) in streams.iter_mut().enumerate() {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_millis(100), stream.read_to_end(&mut rest)).await;
+        assert_eq!(ended.is_ok(), at < 2, "{at}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_shakes_hands_and_says_no_more_is_cut_as_well() {
     let setup = Setup::new();
     let world = World::with(

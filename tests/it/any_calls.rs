@@ -175,7 +175,7 @@ impl World {
     }
 
     async fn send(&mut self, id: usize, subscriber: Option<usize>) {
-        let spec = SendSpec {
+        let mut spec = SendSpec {
             session_id: IDS[id].into(),
             items: vec![Bytes::from_static(b"ping")],
             subscriber: subscriber.map_or_else(String::new, |subscriber| SUBSCRIBERS[subscriber].into()),
@@ -186,7 +186,7 @@ impl World {
         };
         let Some(live) = self.live.get_mut(&id) else {
             assert_eq!(
-                self.gateway.send(&Caller::local(), spec).await.expect_err("it is gone").reason(),
+                self.gateway.send(&Caller::local(), &mut spec).await.expect_err("it is gone").reason(),
                 Reason::SessionNotFound
             );
             return;
@@ -195,7 +195,7 @@ impl World {
         if !matches!(live.exchange, Exchange::None) {
             return;
         }
-        within(self.gateway.send(&Caller::local(), spec)).await.expect("it lives");
+        within(self.gateway.send(&Caller::local(), &mut spec)).await.expect("it lives");
         read_ping(&mut live.far).await;
         if let Some(subscriber) = subscriber {
             live.generation += u64::from(live.holder != subscriber);

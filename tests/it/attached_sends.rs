@@ -186,3 +186,59 @@ async fn a_send_beyond_its_credit_is_refused_by_name() {
         ("LIMIT_REACHED", "attach_send_credit_bytes")
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn commands_that_nobody_waits_for_are_answered_only_where_they_fail() {
+    let gateway = TestGateway::start().await;
+    let (sockets, id, mut stream) = pair(&gateway).await;
+    let (commands, mut down) = attach(&sockets).await;
+    // The last one is answered, and so are those before it that fail; all in their order.
+    for text in ["one ", "two ", "three"] {
+        order(&commands, 0, Command::TcpSend(send(&id, text))).await;
+    }
+    order(&commands, 0, Command::TcpSend(send("nobody", "lost"))).await;
+    order(&commands, 0, Command::TcpSend(TcpSendRequest { expected_write_offset: Some(1), ..send(&id, "again") }))
+        .await;
+    order(&commands, 0, Command::TcpDisconnect(disconnect(&id))).await;
+    order(&commands, 9, Command::TcpDisconnect(disconnect("nobody"))).await;
+    let answers = answers(&mut down, 3).await;
+    let [(0, answer::Result::Error(lost)), (0, answer::Result::Error(again)), (9, answer::Result::Error(_))] =
+        &answers[..]
+    else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((lost.error_code.as_str(), lost.metadata["sessionId"].as_str()), ("SESSION_NOT_FOUND", "nobody"));
+    assert_eq!((again.error_code.as_str(), again.metadata["sessionId"].as_str()), ("WRITE_OFFSET_MISMATCH", &*id));
+    let mut all = String::new();
+    within(stream.read_to_string(&mut all)).await.expect("the end");
+    assert_eq!(all, "one two three");
+    drop((commands, down, stream));
+    gateway.released().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn unanswered_sends_go_on_as_long_as_the_credit_told_allows() {
+    const ITEM: usize = 64 << 10;
+    let gateway = TestGateway::with(|limits| limits.attach_send_credit_bytes = 4 * ITEM).await;
+    let (sockets, id, mut stream) = pair(&gateway).await;
+    let (commands, mut down) = attach(&sockets).await;
+    let reading = tokio::spawn(async move {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.map(|bytes| (bytes, all.iter().all(|byte| *byte == b'.')))
+    });
+    let (mut sent, mut may) = (0, 4 * ITEM as u64);
+    while sent < 64 * ITEM as u64 {
+        while sent + ITEM as u64 <= may {
+            let item = TcpSendRequest { payload: vec![bytes(vec![b'.'; ITEM])], ..send(&id, "") };
+            order(&commands, 0, Command::TcpSend(item)).await;
+            sent += ITEM as u64;
+        }
+        let message = within(down.message()).await.expect("goes on").expect("a message");
+        assert_eq!(message.answers, [], "none fails");
+        may = message.credits.iter().filter(|credit| credit.session_id == id).fold(may, |_, credit| credit.send_limit);
+    }
+    order(&commands, 0, Command::TcpDisconnect(disconnect(&id))).await;
+    assert_eq!(within(reading).await.expect("reads").expect("to the end"), (sent as usize, true));
+    drop((commands, down));
+    gateway.released().await;
+}

@@ -34,6 +34,8 @@ mod exchange;
 mod greetings;
 /// Callers that leave in the middle of a call, at every moment: nothing stays behind, and the session serves the next.
 mod leaving;
+/// Every limit of the settings, reached in turn, with the process healthy after.
+mod limits;
 /// Listeners: what they accept, how they end, and that their port is free then.
 mod listeners;
 /// Metrics: what the admin server shows is exactly what happened, and what it costs is bounded.

@@ -223,7 +223,7 @@ async fn sends_wait_for_the_rate_and_datagrams_are_refused() {
     });
     let started = Instant::now();
     for n in 0..6 {
-        let spec = SendSpec {
+        let mut spec = SendSpec {
             session_id: session.clone(),
             items: vec![pattern(n * 50 * KIB, 50 * KIB).into()],
             subscriber: String::new(),
@@ -232,7 +232,7 @@ async fn sends_wait_for_the_rate_and_datagrams_are_refused() {
             expected_offset: None,
             emit_sent: false,
         };
-        within(inside.send(&a, spec)).await.expect("is sent");
+        within(inside.send(&a, &mut spec)).await.expect("is sent");
     }
     assert!(started.elapsed() >= Duration::from_millis(1200), "{:?}", started.elapsed());
     assert!(within(reading).await.expect("no panic") == pattern(0, 300 * KIB));
@@ -297,9 +297,10 @@ async fn backlogs_together_pause_their_own_identity_until_half_is_delivered() {
     eventually("the quota is reached", || async { held("a") >= 400 * KIB }).await;
     // Each may have come to its own bound by then, and no further.
     let most = 4 * (256 + 64) * KIB;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let paused = held("a");
-    assert!(paused <= most, "{paused}");
+    let paused = || async { inside.subscribers.all().iter().map(|one| one.view().paused_sessions).sum::<usize>() };
+    eventually("all of them are paused", || async { paused().await == 4 }).await;
+    let waiting = held("a");
+    assert!(waiting <= most, "{waiting}");
     let mut stream = subscribe(inside, &b, "").expect("subscribes");
     connect(inside, &b, flood.addr).await.expect("connects");
     read(&mut stream, 8 << 20).await;
@@ -342,13 +343,15 @@ async fn without_memory_nothing_is_opened_or_read_and_what_lives_goes_on_after()
     let refused = [
         connect(inside, &a, flood.addr).await.map(drop),
         udp_in(inside, &a).map(drop),
-        subscribe(inside, &a, "").map(drop),
+        subscribe(inside, &a, "new").map(drop),
         inside.listen(&a, listen_spec(listen_for("")).expect("a good request")).await.map(drop),
     ];
     for error in refused.map(|result| result.expect_err("no memory")) {
         assert_eq!(reached(&error), ("global".into(), "memory_refuse_percent".into(), "85".into()));
     }
     assert!(inside.registry.session("a", &before).is_ok(), "what lives is kept");
+    // Who comes for what waits makes room.
+    drop(subscribe(inside, &a, "").expect("its subscriber is there"));
     inside.limit(Limits::default(), Quota::default());
     eventually("there is memory again", || async { !inside.pressure.refuses() && !inside.pressure.pauses() }).await;
     let mut stream = subscribe(inside, &a, "").expect("subscribes");

@@ -38,6 +38,13 @@ pub fn shell(script: &str) -> Command {
     command
 }
 
+/// As `shell`, in a mount namespace of its own. Needs root.
+pub fn unshared(script: &str) -> Command {
+    let mut command = cleared(Command::new("unshare"));
+    command.args(["--mount", "/bin/sh", "-c", script, env!("CARGO_BIN_EXE_socket-gateway")]);
+    command
+}
+
 fn cleared(mut command: Command) -> Command {
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null());
     command

@@ -1118,7 +1118,9 @@ pub struct Ack {
 /// AttachRequest is one message up.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttachRequest {
-    /// Comes back in the answer. Acks and the subscription are not answered.
+    /// Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+    /// wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+    /// are never answered.
     #[prost(uint64, tag = "1")]
     pub correlation_id: u64,
     /// What to do.
@@ -1208,7 +1210,7 @@ pub mod answer {
         Error(super::CommandError),
     }
 }
-/// SendCredit is what a session may have in unanswered sends on this stream.
+/// SendCredit is what a session may have in sends on this stream that are not over.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SendCredit {
     /// The session.

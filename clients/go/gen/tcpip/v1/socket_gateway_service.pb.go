@@ -2648,7 +2648,9 @@ func (x *Ack) GetSessions() []*SessionAck {
 // AttachRequest is one message up.
 type AttachRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Comes back in the answer. Acks and the subscription are not answered.
+	// Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+	// wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+	// are never answered.
 	CorrelationId uint64 `protobuf:"varint,1,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
 	// What to do.
 	//
@@ -3059,7 +3061,7 @@ func (*Answer_TcpDisconnect) isAnswer_Result() {}
 
 func (*Answer_Error) isAnswer_Result() {}
 
-// SendCredit is what a session may have in unanswered sends on this stream.
+// SendCredit is what a session may have in sends on this stream that are not over.
 type SendCredit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session.

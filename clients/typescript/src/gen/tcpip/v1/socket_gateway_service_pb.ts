@@ -1311,7 +1311,9 @@ export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
  */
 export type AttachRequest = Message<"tcpip.v1.AttachRequest"> & {
   /**
-   * Comes back in the answer. Acks and the subscription are not answered.
+   * Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+   * wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+   * are never answered.
    *
    * @generated from field: uint64 correlation_id = 1;
    */
@@ -1510,7 +1512,7 @@ export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
   messageDesc(file_tcpip_v1_socket_gateway_service, 30);
 
 /**
- * SendCredit is what a session may have in unanswered sends on this stream.
+ * SendCredit is what a session may have in sends on this stream that are not over.
  *
  * @generated from message tcpip.v1.SendCredit
  */

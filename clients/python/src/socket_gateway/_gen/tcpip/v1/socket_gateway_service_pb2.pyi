@@ -1235,7 +1235,10 @@ class AttachRequest(google.protobuf.message.Message):
     TCP_DISCONNECT_FIELD_NUMBER: builtins.int
     ACK_FIELD_NUMBER: builtins.int
     correlation_id: builtins.int
-    """Comes back in the answer. Acks and the subscription are not answered."""
+    """Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+    wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+    are never answered.
+    """
     @property
     def subscribe(self) -> global___AttachSubscribe:
         """Must be the first message, and only the first."""
@@ -1394,7 +1397,7 @@ global___Answer = Answer
 
 @typing.final
 class SendCredit(google.protobuf.message.Message):
-    """SendCredit is what a session may have in unanswered sends on this stream."""
+    """SendCredit is what a session may have in sends on this stream that are not over."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -104,7 +104,9 @@ private static final long serialVersionUID = 0L;
   private long correlationId_ = 0L;
   /**
    * <pre>
-   * Comes back in the answer. Acks and the subscription are not answered.
+   * Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+   * wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+   * are never answered.
    * </pre>
    *
    * <code>uint64 correlation_id = 1;</code>
@@ -835,7 +837,9 @@ private static final long serialVersionUID = 0L;
     private long correlationId_ ;
     /**
      * <pre>
-     * Comes back in the answer. Acks and the subscription are not answered.
+     * Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+     * wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+     * are never answered.
      * </pre>
      *
      * <code>uint64 correlation_id = 1;</code>
@@ -847,7 +851,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Comes back in the answer. Acks and the subscription are not answered.
+     * Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+     * wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+     * are never answered.
      * </pre>
      *
      * <code>uint64 correlation_id = 1;</code>
@@ -863,7 +869,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Comes back in the answer. Acks and the subscription are not answered.
+     * Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+     * wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+     * are never answered.
      * </pre>
      *
      * <code>uint64 correlation_id = 1;</code>

@@ -12,7 +12,9 @@ public interface AttachRequestOrBuilder extends
 
   /**
    * <pre>
-   * Comes back in the answer. Acks and the subscription are not answered.
+   * Comes back in the answer. 0: nobody waits for it, and the command is answered (with 0) only where it fails. A client that only
+   * wants its bytes on the way saves an answer for each send; credit and write offset tell how far it is. Acks and the subscription
+   * are never answered.
    * </pre>
    *
    * <code>uint64 correlation_id = 1;</code>

@@ -7,7 +7,7 @@ package dev.socketgateway.tcpip.v1;
 
 /**
  * <pre>
- * SendCredit is what a session may have in unanswered sends on this stream.
+ * SendCredit is what a session may have in sends on this stream that are not over.
  * </pre>
  *
  * Protobuf type {@code tcpip.v1.SendCredit}
@@ -290,7 +290,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * SendCredit is what a session may have in unanswered sends on this stream.
+   * SendCredit is what a session may have in sends on this stream that are not over.
    * </pre>
    *
    * Protobuf type {@code tcpip.v1.SendCredit}
