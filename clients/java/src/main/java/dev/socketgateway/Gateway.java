@@ -143,11 +143,12 @@ public final class Gateway implements AutoCloseable {
         boolean done = false;
         try {
             TcpConnectResponse said = link.calls.call(SocketGatewayServiceGrpc.getTcpConnectMethod(), request);
+            Inbox opened = link.routes.opened(inbox, said.getSessionId(), !request.getRequestId().isEmpty());
             if (said.hasConnected()) {
-                inbox.connected(said.getConnected());
+                opened.connected(said.getConnected());
             }
             done = true;
-            return new Session(link, inbox, options.terminator, options.isLines(), false);
+            return new Session(link, opened, options.terminator, options.isLines(), false);
         } finally {
             if (!done) {
                 link.routes.withdraw(inbox);

@@ -32,6 +32,8 @@ public final class UnitTests {
                 entry("the lost ack of what comes again is repeated", UnitTests::repeats),
                 entry("a session that nobody accepted is not acked", UnitTests::unaccepted),
                 entry("who accepts a session knows its peer", UnitTests::acceptedPeer),
+                entry("who is refused an id does not get what comes for its holder", UnitTests::refusedId),
+                entry("a retried call is answered with the session that lives", UnitTests::retried),
                 entry("what nobody reads any more is acked at once", UnitTests::discarded),
                 entry("a session's error is told at its end", UnitTests::failedEnd),
                 entry("a token does not go in plaintext to another machine", UnitTests::plaintextToken),
@@ -139,6 +141,41 @@ public final class UnitTests {
             }
         }
         is(found.get(), sessions);
+    }
+
+    private static Envelope of(String session, Envelope envelope) {
+        return envelope.toBuilder().setSessionId(session).build();
+    }
+
+    private static void refusedId() {
+        Routes routes = new Routes(new Object());
+        // Both calls were answered before the first envelope came.
+        Inbox holder = routes.announce("s");
+        is(routes.opened(holder, "s", false), holder);
+        Inbox refused = routes.announce("s");
+        routes.withdraw(refused);
+        Inbox another = routes.announce("s");
+        routes.deliver(of("s", event(1, Event.EVENT_CONNECTING)));
+        routes.withdraw(another);
+        routes.deliver(of("s", event(2, Event.EVENT_DISCONNECTED)));
+        is(holder.isOver(), true);
+        is(another.isOver(), false);
+    }
+
+    private static void retried() {
+        Routes routes = new Routes(new Object());
+        Inbox first = routes.announce("s");
+        routes.deliver(of("s", event(1, Event.EVENT_CONNECTING)));
+        is(routes.opened(first, "s", true), first);
+        is(routes.opened(routes.announce("t"), "s", true), first);
+        is(routes.opened(routes.announce("s"), "s", true), first);
+        // Where it is no retry, the end of the first is on the way, and then the beginning of the second.
+        Inbox second = routes.announce("s");
+        is(routes.opened(second, "s", false), second);
+        routes.deliver(of("s", event(2, Event.EVENT_DISCONNECTED)));
+        routes.deliver(of("s", event(3, Event.EVENT_CONNECTING)));
+        routes.deliver(of("s", event(4, Event.EVENT_DISCONNECTED)));
+        is(first.isOver() && second.isOver(), true);
     }
 
     private static void discarded() {
