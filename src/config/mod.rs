@@ -16,6 +16,7 @@ mod layers;
 mod off;
 mod open;
 mod policy;
+mod setting;
 mod settings;
 mod shown;
 mod sources;
@@ -39,7 +40,8 @@ pub use self::{
     identity::Identities,
     open::open,
     policy::{PolicyConfig, ProfileChoice, Rules},
-    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting},
+    setting::{ENVIRONMENT_PREFIX, Setting},
+    settings::SETTINGS,
     shown::markdown,
     sources::{FILE_VARIABLE, Flags, environment},
 };

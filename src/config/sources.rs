@@ -17,7 +17,8 @@ use super::{
     identity,
     layers::Layers,
     policy,
-    settings::{ENVIRONMENT_PREFIX, SETTINGS, setting},
+    setting::ENVIRONMENT_PREFIX,
+    settings::{SETTINGS, setting},
 };
 
 /// Names the file when no flag does.

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
 use super::{
-    super::{
-        Config, Flags, SETTINGS,
-        settings::{Rule, values},
-    },
+    super::{Config, Flags, SETTINGS, setting::Rule, settings::values},
     assert_faults, faults, load,
 };
 

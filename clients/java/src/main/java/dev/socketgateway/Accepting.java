@@ -30,7 +30,7 @@ final class Accepting {
     }
 
     /** Waits for a session; null when the listener was closed. */
-    synchronized Inbox next() throws InterruptedException {
+    synchronized Inbox next(Deadline deadline) throws InterruptedException {
         while (waiting.isEmpty()) {
             if (closed) {
                 return null;
@@ -38,7 +38,7 @@ final class Accepting {
             if (lost != null) {
                 throw lost.again();
             }
-            wait();
+            deadline.await(this);
         }
         return waiting.remove();
     }

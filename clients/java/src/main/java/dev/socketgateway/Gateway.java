@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import javax.net.SocketFactory;
 
 /**
  * The way to one socket gateway, with the one stream that carries all its sessions. It may be used by several threads. Close it.
@@ -68,6 +69,7 @@ public final class Gateway implements AutoCloseable {
      * @param options how
      * @return the open way
      * @throws GatewayUnreachableException where nobody is there
+     * @throws IllegalArgumentException where the target is none
      * @throws AccessDeniedException where the gateway does not know the caller
      * @throws InterruptedException where the thread was interrupted
      */
@@ -81,7 +83,12 @@ public final class Gateway implements AutoCloseable {
         if (options.serverName != null) {
             builder.overrideAuthority(options.serverName);
         }
-        ManagedChannel connection = builder.build();
+        ManagedChannel connection;
+        try {
+            connection = builder.build();
+        } catch (IllegalArgumentException wrong) {
+            throw new IllegalArgumentException("\"" + target + "\" is no target: it is host:port, for example \"127.0.0.1:50051\"", wrong);
+        }
         Channel channel = options.token == null ? connection : ClientInterceptors.intercept(connection, new Bearer(options.token));
         String subscriber = options.subscriber == null ? "java-" + UUID.randomUUID() : options.subscriber;
         Link link = new Link(connection, channel, subscriber, options.heartbeat, options.patience);
@@ -136,11 +143,12 @@ public final class Gateway implements AutoCloseable {
         boolean done = false;
         try {
             TcpConnectResponse said = link.calls.call(SocketGatewayServiceGrpc.getTcpConnectMethod(), request);
+            Inbox opened = link.routes.opened(inbox, said.getSessionId(), !request.getRequestId().isEmpty());
             if (said.hasConnected()) {
-                inbox.connected(said.getConnected());
+                opened.connected(said.getConnected());
             }
             done = true;
-            return new Session(link, inbox, options.terminator, false);
+            return new Session(link, opened, options.terminator, options.isLines(), false);
         } finally {
             if (!done) {
                 link.routes.withdraw(inbox);
@@ -181,7 +189,7 @@ public final class Gateway implements AutoCloseable {
         }
         TcpListenResponse said = link.calls.call(SocketGatewayServiceGrpc.getTcpListenMethod(), request.build());
         var local = Addresses.of(said.getListening().getLocalHost(), said.getListening().getLocalPort());
-        return new Listener(link, said.getListenerId(), local, options.terminator);
+        return new Listener(link, said.getListenerId(), local, options);
     }
 
     /**
@@ -207,7 +215,7 @@ public final class Gateway implements AutoCloseable {
             UdpInResponse said = link.calls.call(SocketGatewayServiceGrpc.getUdpInMethod(), request);
             done = true;
             var local = Addresses.of(said.getListening().getLocalHost(), said.getListening().getLocalPort());
-            return new UdpSocket(this, new Session(link, inbox, Terminator.NONE, false), local);
+            return new UdpSocket(this, new Session(link, inbox, Terminator.NONE, false, false), local);
         } finally {
             if (!done) {
                 link.routes.withdraw(inbox);
@@ -253,7 +261,20 @@ public final class Gateway implements AutoCloseable {
     public Session session(String id) throws InterruptedException {
         var found = link.calls.call(SessionServiceGrpc.getGetSessionMethod(), GetSessionRequest.newBuilder().setSessionId(id).build());
         boolean lines = found.getSession().getMode() == dev.socketgateway.tcpip.v1.TcpMode.TCP_MODE_LINE;
-        return new Session(link, link.routes.adopt(id), lines ? Terminator.LF : Terminator.NONE, true);
+        return new Session(link, link.routes.adopt(id), lines ? Terminator.LF : Terminator.NONE, lines, true);
+    }
+
+    /**
+     * Java's own sockets, connected by the gateway, for code that takes a {@link SocketFactory} or a {@link java.net.Socket}: mail and FTP clients,
+     * JDBC drivers, TLS by {@link javax.net.ssl.SSLSocketFactory#createSocket(java.net.Socket, String, int, boolean)}.
+     *
+     * <p>The gateway looks up names, and its policy says what may be reached. Timeouts of connecting and reading hold; of the other socket options,
+     * a linger time of 0 makes close reset the connection, and the rest have no effect.
+     *
+     * @return the factory
+     */
+    public SocketFactory socketFactory() {
+        return new SessionSocketFactory(this);
     }
 
     /**

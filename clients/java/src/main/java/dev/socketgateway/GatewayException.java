@@ -36,7 +36,11 @@ public class GatewayException extends RuntimeException {
     private static String text(Failure failure) {
         StringBuilder line = new StringBuilder(failure.message());
         for (Violation violation : failure.violations()) {
-            line.append("; ").append(violation.field()).append(": ").append(violation.description());
+            String said = violation.field() + ": " + violation.description();
+            // One bad argument is the sentence already.
+            if (line.indexOf(said) < 0) {
+                line.append("; ").append(said);
+            }
         }
         String word = failure.reason() == Reason.UNSPECIFIED ? failure.code().name() : failure.reason().name();
         return line.append(" (").append(word).append(')').toString();
@@ -126,7 +130,9 @@ public class GatewayException extends RuntimeException {
     }
 
     private static String message(Status status) {
-        StringBuilder text = new StringBuilder(status.getDescription() == null ? "no answer" : status.getDescription());
+        // Netty's inner parts are nobody's concern.
+        String said = status.getDescription() == null ? "no answer" : status.getDescription().replaceAll("\\s*Channel Pipeline: \\[.*]", "");
+        StringBuilder text = new StringBuilder(said);
         for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
             if (cause.getMessage() != null && text.indexOf(cause.getMessage()) < 0) {
                 text.append(": ").append(cause.getMessage());

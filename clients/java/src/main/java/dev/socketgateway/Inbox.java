@@ -209,7 +209,7 @@ final class Inbox {
     }
 
     /** Waits for data; none at an orderly end. */
-    synchronized Taken next() throws InterruptedException {
+    synchronized Taken next(Deadline deadline) throws InterruptedException {
         while (true) {
             Entry first = data.poll();
             if (first != null) {
@@ -227,12 +227,12 @@ final class Inbox {
             if (discarding) {
                 throw GatewayException.closed();
             }
-            wait();
+            deadline.await(this);
         }
     }
 
     /** Waits for an event; null after the last. */
-    synchronized Event nextEvent() throws InterruptedException {
+    synchronized Event nextEvent(Deadline deadline) throws InterruptedException {
         while (true) {
             Event first = events.poll();
             if (first != null || closed != null) {
@@ -241,17 +241,17 @@ final class Inbox {
             if (lost != null) {
                 throw lost.again();
             }
-            wait();
+            deadline.await(this);
         }
     }
 
     /** Waits for the end. */
-    synchronized Closed closed() throws InterruptedException {
+    synchronized Closed closed(Deadline deadline) throws InterruptedException {
         while (closed == null) {
             if (lost != null) {
                 throw lost.again();
             }
-            wait();
+            deadline.await(this);
         }
         return closed;
     }

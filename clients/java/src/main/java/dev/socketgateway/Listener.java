@@ -3,6 +3,7 @@ package dev.socketgateway;
 import dev.socketgateway.tcpip.v1.SocketGatewayServiceGrpc;
 import dev.socketgateway.tcpip.v1.TcpUnlistenRequest;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 
 /** A TCP server socket of the gateway. */
 public final class Listener implements AutoCloseable {
@@ -10,13 +11,13 @@ public final class Listener implements AutoCloseable {
     private final String id;
     private final InetSocketAddress local;
     private final Accepting accepting;
-    private final Terminator terminator;
+    private final TcpOptions options;
 
-    Listener(Link link, String id, InetSocketAddress local, Terminator terminator) {
+    Listener(Link link, String id, InetSocketAddress local, TcpOptions options) {
         this.link = link;
         this.id = id;
         this.local = local;
-        this.terminator = terminator;
+        this.options = options;
         this.accepting = link.routes.listener(id);
     }
 
@@ -38,12 +39,28 @@ public final class Listener implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Session accept() throws InterruptedException {
-        Inbox inbox = accepting.next();
+        return accept(Deadline.NEVER);
+    }
+
+    /**
+     * Waits for the next connection, but not for ever; otherwise as {@link #accept()}.
+     *
+     * @param patience for how long
+     * @return its session; null when the listener was closed
+     * @throws TimedOutException where nobody came in time
+     * @throws InterruptedException where the thread was interrupted
+     */
+    public Session accept(Duration patience) throws InterruptedException {
+        return accept(Deadline.in(patience));
+    }
+
+    private Session accept(Deadline deadline) throws InterruptedException {
+        Inbox inbox = accepting.next(deadline);
         if (inbox == null) {
             return null;
         }
         link.routes.ack(inbox.id, inbox.accept());
-        return new Session(link, inbox, terminator, false);
+        return new Session(link, inbox, options.terminator, options.isLines(), false);
     }
 
     /** {@return all connections as they come, for a loop or as a stream} */

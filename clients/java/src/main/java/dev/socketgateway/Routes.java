@@ -3,6 +3,8 @@ package dev.socketgateway;
 import dev.socketgateway.tcpip.v1.Ack;
 import dev.socketgateway.tcpip.v1.Envelope;
 import dev.socketgateway.tcpip.v1.SessionAck;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,8 +18,8 @@ import java.util.Map;
 final class Routes {
     private final Object monitor;
     private final Map<String, Inbox> sessions = new HashMap<>();
-    /** Sessions that are being opened here, until their first envelope. */
-    private final Map<String, Inbox> opening = new HashMap<>();
+    /** Sessions that are being opened here, until their first envelope; of one id in the order of their calls. */
+    private final Map<String, Deque<Inbox>> opening = new HashMap<>();
     private final Map<String, Accepting> listeners = new HashMap<>();
     /** Up to where to ack, for each session or listener. */
     private final Map<String, Long> acks = new HashMap<>();
@@ -55,12 +57,17 @@ final class Routes {
             ack(lane, sequence);
             return;
         }
+        Inbox before = sessions.get(id);
         Inbox inbox = inboxFor(envelope);
         if (inbox == null) {
             ack(lane, sequence);
             return;
         }
         long due = inbox.deliver(envelope);
+        if (inbox != before && !inbox.isAccepted() && begins(envelope) && !envelope.getListenerId().isEmpty()) {
+            // Not before it knows its peer: somebody may be waiting for it.
+            listener(envelope.getListenerId()).push(inbox);
+        }
         if (isLast(envelope)) {
             // Whoever holds it has the rest of its data. Its id is free.
             sessions.remove(id);
@@ -71,6 +78,29 @@ final class Routes {
         ack(id, due);
     }
 
+    private Inbox nextOpening(String id) {
+        Deque<Inbox> waiting = opening.get(id);
+        Inbox first = waiting == null ? null : waiting.peek();
+        forgetOpening(first);
+        return first;
+    }
+
+    private void forgetOpening(Inbox inbox) {
+        if (inbox != null) {
+            opening.computeIfPresent(inbox.id, (id, waiting) -> {
+                waiting.remove(inbox);
+                return waiting.isEmpty() ? null : waiting;
+            });
+        }
+    }
+
+    private static boolean begins(Envelope envelope) {
+        return switch (envelope.getEvent()) {
+            case EVENT_CONNECTING, EVENT_CONNECTED, EVENT_LISTENING -> true;
+            default -> false;
+        };
+    }
+
     /** Whether an envelope is the last of its session. */
     static boolean isLast(Envelope envelope) {
         return envelope.getEvent() == dev.socketgateway.tcpip.v1.Event.EVENT_DISCONNECTED;
@@ -79,24 +109,18 @@ final class Routes {
     /** The inbox of a session; null where nobody can want what is said of it. */
     private Inbox inboxFor(Envelope envelope) {
         String id = envelope.getSessionId();
-        boolean begins = switch (envelope.getEvent()) {
-            case EVENT_CONNECTING, EVENT_CONNECTED, EVENT_LISTENING -> true;
-            default -> false;
-        };
+        boolean begins = begins(envelope);
         Inbox known = sessions.get(id);
         if (known != null && !(begins && known.isOver())) {
             return known;
         }
-        Inbox opened = begins ? opening.remove(id) : null;
+        Inbox opened = begins ? nextOpening(id) : null;
         if (opened == null && !begins && !envelope.hasData()) {
             return null;
         }
         // One that is not being opened here was accepted, or opened by somebody else for this subscriber.
         Inbox inbox = opened == null ? new Inbox(id, false, false) : opened;
         sessions.put(id, inbox);
-        if (opened == null && begins && !envelope.getListenerId().isEmpty()) {
-            listener(envelope.getListenerId()).push(inbox);
-        }
         return inbox;
     }
 
@@ -123,7 +147,7 @@ final class Routes {
     /** Nothing works any more. */
     void close(GatewayException why) {
         closed = true;
-        opening.values().forEach(inbox -> inbox.lose(why));
+        opening.values().forEach(waiting -> waiting.forEach(inbox -> inbox.lose(why)));
         opening.clear();
         loseAll(why);
     }
@@ -134,15 +158,31 @@ final class Routes {
     Inbox announce(String id) {
         synchronized (monitor) {
             Inbox inbox = new Inbox(id, true, true);
-            opening.put(id, inbox);
+            opening.computeIfAbsent(id, unknown -> new ArrayDeque<>()).add(inbox);
             return inbox;
+        }
+    }
+
+    /**
+     * The call has answered. Gives the inbox of the session that it answered with: not the announced one, where the call was a retry and the
+     * session lives already.
+     */
+    Inbox opened(Inbox announced, String id, boolean mayBeRetry) {
+        synchronized (monitor) {
+            Inbox living = sessions.get(id);
+            boolean another = !announced.id.equals(id) || (mayBeRetry && living != null && living != announced && !living.isOver());
+            if (!another) {
+                return announced;
+            }
+            withdraw(announced);
+            return adopt(id);
         }
     }
 
     /** Takes an announcement back. */
     void withdraw(Inbox inbox) {
         synchronized (monitor) {
-            opening.remove(inbox.id, inbox);
+            forgetOpening(inbox);
             sessions.remove(inbox.id, inbox);
             ack(inbox.id, inbox.discard());
         }

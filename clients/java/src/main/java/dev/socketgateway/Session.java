@@ -7,9 +7,12 @@ import dev.socketgateway.tcpip.v1.SessionServiceGrpc;
 import dev.socketgateway.tcpip.v1.SocketGatewayServiceGrpc;
 import dev.socketgateway.tcpip.v1.TcpDisconnectRequest;
 import dev.socketgateway.tcpip.v1.TcpExchangeRequest;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.time.Duration;
 import java.util.ArrayDeque;
 
 /**
@@ -22,15 +25,18 @@ public final class Session implements AutoCloseable {
     private final Inbox inbox;
     private final Outbox outbox;
     private final Terminator terminator;
+    private final boolean isLines;
     private final boolean adopted;
+    private volatile Duration readTimeout = Duration.ZERO;
     /** Lines that came together and are asked for one by one; guarded by itself, as is the reading of lines. */
     private final ArrayDeque<Line> lines = new ArrayDeque<>();
 
-    Session(Link link, Inbox inbox, Terminator terminator, boolean adopted) {
+    Session(Link link, Inbox inbox, Terminator terminator, boolean isLines, boolean adopted) {
         this.link = link;
         this.inbox = inbox;
         this.outbox = new Outbox(link, inbox, terminator);
         this.terminator = terminator;
+        this.isLines = isLines;
         this.adopted = adopted;
     }
 
@@ -60,14 +66,14 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Sends a text and the session's terminator; otherwise as {@link #send(Payload, SendOptions)}.
+     * Sends texts, the session's terminator after each, together; otherwise as {@link #send(Payload, SendOptions)}.
      *
-     * @param text the text
+     * @param texts the texts
      * @return what the gateway says of it
      * @throws InterruptedException where the thread was interrupted
      */
-    public Sent send(String text) throws InterruptedException {
-        return send(Payload.text(text), SendOptions.none());
+    public Sent send(String... texts) throws InterruptedException {
+        return send(Payload.text(texts), SendOptions.none());
     }
 
     /**
@@ -78,7 +84,11 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Sent send(byte[] bytes) throws InterruptedException {
-        return outbox.send(bytes, 0, bytes.length);
+        return send(bytes, 0, bytes.length);
+    }
+
+    Sent send(byte[] bytes, int offset, int length) throws InterruptedException {
+        return outbox.send(bytes, offset, length);
     }
 
     /**
@@ -140,6 +150,24 @@ public final class Session implements AutoCloseable {
     }
 
     /**
+     * Lets all that wait for the peer ({@code next…}, the loops, the streams) wait no longer than this from now on, and then throw a
+     * {@link TimedOutException}. Nothing is lost by that: the next call may go on waiting.
+     *
+     * @param patience zero: for ever, as in the beginning
+     */
+    public void readTimeout(Duration patience) {
+        if (patience.isNegative()) {
+            throw new IllegalArgumentException("a timeout of " + patience + " is over before it begins; zero waits for ever");
+        }
+        readTimeout = patience;
+    }
+
+    private Deadline deadline() {
+        Duration patience = readTimeout;
+        return patience.isZero() ? Deadline.NEVER : Deadline.in(patience);
+    }
+
+    /**
      * Waits for data, whatever it is.
      *
      * @return the data; null when the peer has ended or the session was closed in order
@@ -148,7 +176,7 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Data next() throws InterruptedException {
-        Inbox.Taken taken = inbox.next();
+        Inbox.Taken taken = inbox.next(deadline());
         link.routes.ack(inbox.id, taken.due());
         return taken.data();
     }
@@ -161,6 +189,9 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public byte[] nextChunk() throws InterruptedException {
+        if (isLines) {
+            throw new IllegalStateException("this session is in line mode: use nextLine, nextMatch or next");
+        }
         Data data = next();
         if (data == null) {
             return null;
@@ -168,7 +199,7 @@ public final class Session implements AutoCloseable {
         if (data instanceof Data.Chunk chunk) {
             return chunk.bytes();
         }
-        throw new IllegalStateException("this session is in line mode: use nextLine, nextMatch or next");
+        throw new IllegalStateException("this is no chunk: use next");
     }
 
     /**
@@ -186,9 +217,13 @@ public final class Session implements AutoCloseable {
      * Waits for the next line of a session in line mode. A match gives its lines one by one; otherwise as {@link #next()}.
      *
      * @return the line; null at the end
+     * @throws IllegalStateException where the session is in binary mode
      * @throws InterruptedException where the thread was interrupted
      */
     public Line nextRawLine() throws InterruptedException {
+        if (!isLines) {
+            throw new IllegalStateException("this session is in binary mode: use nextChunk or next");
+        }
         synchronized (lines) {
             while (lines.isEmpty()) {
                 Data data = next();
@@ -258,7 +293,7 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Event nextEvent() throws InterruptedException {
-        return inbox.nextEvent();
+        return inbox.nextEvent(deadline());
     }
 
     /**
@@ -311,12 +346,35 @@ public final class Session implements AutoCloseable {
      * @throws InterruptedException where the thread was interrupted
      */
     public Closed closed() throws InterruptedException {
-        return inbox.closed();
+        return inbox.closed(Deadline.NEVER);
+    }
+
+    /**
+     * Waits for the end, but not for ever; otherwise as {@link #closed()}.
+     *
+     * @param patience for how long
+     * @return how it ended
+     * @throws TimedOutException where it has not ended in time
+     * @throws InterruptedException where the thread was interrupted
+     */
+    public Closed closed(Duration patience) throws InterruptedException {
+        return inbox.closed(Deadline.in(patience));
     }
 
     /** {@return whether the gateway still has it, as far as is known here} */
     public boolean isOpen() {
         return !inbox.isOver();
+    }
+
+    /**
+     * The binary session as Java's own socket, for code that takes one.
+     *
+     * @return the connected socket; closing it closes the session
+     * @throws IOException where the session is over
+     * @see Gateway#socketFactory()
+     */
+    public Socket socket() throws IOException {
+        return SessionSocket.over(this);
     }
 
     /** {@return the bytes of a binary session as they come; its end is that of the stream, and closing it closes the session} */
@@ -326,7 +384,7 @@ public final class Session implements AutoCloseable {
 
     /** {@return what is written is sent; put a {@link java.io.BufferedOutputStream} before it where writes are small. Closing it closes the session} */
     public OutputStream outputStream() {
-        return new SessionOutputStream(this, outbox);
+        return new SessionOutputStream(this);
     }
 
     /**
@@ -335,10 +393,16 @@ public final class Session implements AutoCloseable {
      */
     @Override
     public void close() {
+        close(false);
+    }
+
+    /** Closes without waiting, in order or by RST. */
+    void close(boolean abort) {
         boolean over = inbox.isOver();
         link.routes.ack(inbox.id, inbox.discard());
         if (!over && !adopted) {
-            link.calls.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).build());
+            TcpDisconnectRequest request = TcpDisconnectRequest.newBuilder().setSessionId(inbox.id).setAbort(abort).build();
+            link.calls.farewell(SocketGatewayServiceGrpc.getTcpDisconnectMethod(), request);
         }
         if (adopted) {
             link.routes.forget(inbox);

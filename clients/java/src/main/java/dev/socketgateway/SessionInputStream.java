@@ -3,10 +3,11 @@ package dev.socketgateway;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
+import java.net.SocketTimeoutException;
 import java.util.Objects;
 
 /** The bytes of a binary session. */
-final class SessionInputStream extends InputStream {
+class SessionInputStream extends InputStream {
     private final Session session;
     private byte[] chunk = new byte[0];
     private int position;
@@ -47,6 +48,8 @@ final class SessionInputStream extends InputStream {
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
             throw (IOException) new InterruptedIOException("interrupted while reading").initCause(interrupted);
+        } catch (TimedOutException late) {
+            throw (IOException) new SocketTimeoutException(late.getMessage()).initCause(late);
         } catch (GatewayException failed) {
             throw new IOException(failed.getMessage(), failed);
         }

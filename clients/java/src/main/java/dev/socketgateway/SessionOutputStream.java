@@ -6,13 +6,11 @@ import java.io.OutputStream;
 import java.util.Objects;
 
 /** Sends what is written. */
-final class SessionOutputStream extends OutputStream {
+class SessionOutputStream extends OutputStream {
     private final Session session;
-    private final Outbox outbox;
 
-    SessionOutputStream(Session session, Outbox outbox) {
+    SessionOutputStream(Session session) {
         this.session = session;
-        this.outbox = outbox;
     }
 
     @Override
@@ -27,7 +25,7 @@ final class SessionOutputStream extends OutputStream {
             return;
         }
         try {
-            outbox.send(bytes, offset, length);
+            session.send(bytes, offset, length);
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
             throw (IOException) new InterruptedIOException("interrupted while writing").initCause(interrupted);

@@ -36,6 +36,10 @@ public final class TcpOptions {
         return lines().with(request -> request.setWaitFor(pattern));
     }
 
+    boolean isLines() {
+        return request.getMode() == TcpMode.TCP_MODE_LINE;
+    }
+
     private TcpOptions with(UnaryOperator<TcpConnectRequest.Builder> change) {
         return new TcpOptions(change.apply(request.toBuilder()).build(), terminator);
     }

@@ -1,6 +1,7 @@
 package dev.socketgateway;
 
 import java.net.InetSocketAddress;
+import java.time.Duration;
 
 /** A UDP socket of the gateway. */
 public final class UdpSocket implements AutoCloseable {
@@ -33,6 +34,16 @@ public final class UdpSocket implements AutoCloseable {
      */
     public Datagram receive() throws InterruptedException {
         return (Datagram) session.next();
+    }
+
+    /**
+     * Lets {@link #receive()} and {@link #nextEvent()} wait no longer than this from now on, and then throw a {@link TimedOutException}. Nothing
+     * is lost by that.
+     *
+     * @param patience zero: for ever, as in the beginning
+     */
+    public void readTimeout(Duration patience) {
+        session.readTimeout(patience);
     }
 
     /** {@return all datagrams as they come, for a loop or as a stream} */

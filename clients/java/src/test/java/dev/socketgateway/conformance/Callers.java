@@ -79,7 +79,7 @@ final class Callers {
         return process.address;
     }
 
-    private static String annAndBen() throws Exception {
+    static String annAndBen() throws Exception {
         StringBuilder config = new StringBuilder();
         for (String name : new String[] {"ann", "ben"}) {
             config.append("[[identity.tokens]]\nname = \"").append(name).append("\"\nsha256 = \"")
@@ -95,7 +95,7 @@ final class Callers {
         return session;
     }
 
-    private static Path certificates() throws Exception {
+    static Path certificates() throws Exception {
         Path folder = Files.createTempDirectory("certificates");
         Process made = new ProcessBuilder(
                         GatewayProcess.checkout().resolve("tests/conformance/certificates").toString(), folder.toString())
@@ -112,7 +112,7 @@ final class Callers {
         return folder.resolve(name).toFile();
     }
 
-    private static String tls(Path folder) {
+    static String tls(Path folder) {
         return "[tls]\ncertificate = \"" + folder.resolve("server.pem") + "\"\nkey = \"" + folder.resolve("server.key") + "\"\n";
     }
 

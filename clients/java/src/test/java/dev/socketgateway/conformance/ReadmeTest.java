@@ -40,6 +40,7 @@ public final class ReadmeTest {
                 import dev.socketgateway.*;
                 import dev.socketgateway.tcpip.v1.ListSessionsRequest;
                 import dev.socketgateway.tcpip.v1.SessionServiceGrpc;
+                import java.net.Socket;
                 import java.nio.charset.StandardCharsets;
                 import java.time.Duration;
 
