@@ -7,8 +7,8 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked --bin socket-gateway \
-    && install -D target/release/socket-gateway /out/socket-gateway
+    cargo build --profile dist --locked --bin socket-gateway \
+    && install -D target/dist/socket-gateway /out/socket-gateway
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 LABEL org.opencontainers.image.title="socket-gateway" \
