@@ -149,6 +149,9 @@ pub struct Limits {
     pub grpc_header_bytes: u32,
     /// One gRPC message to the gateway.
     pub grpc_message_bytes: usize,
+    /// Failed authentications of one address in a second, of which a minute's worth may come at once. Beyond, its credentials are not
+    /// looked at, but on connections that have shown good ones. 0: no bound.
+    pub failed_authentications_per_second: usize,
     /// How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included.
     #[serde(with = "humantime_serde")]
     pub grpc_preface_timeout: Duration,
@@ -234,6 +237,7 @@ impl Default for Limits {
             grpc_pending_resets: 20,
             grpc_header_bytes: 16 * KIB as u32,
             grpc_message_bytes: 2 * MIB,
+            failed_authentications_per_second: 1,
             grpc_preface_timeout: Duration::from_secs(10),
             grpc_connection_age: Duration::ZERO,
             grpc_connection_age_grace: Duration::from_secs(300),

@@ -4,6 +4,7 @@
 //! finish the HTTP/2 preface; `incoming` does.
 
 mod admission;
+mod attempts;
 mod authentication;
 mod calls;
 mod connection;
@@ -241,7 +242,7 @@ fn router(gateway: &Arc<Gateway>, doors: &Doors) -> (HealthReporter, Router<Laye
     let health_alone = builder(limits).add_service(health_service.clone());
     let router = builder(limits)
         .layer(CountCalls::new(gateway))
-        .layer(Authentication::new(asked, open))
+        .layer(Authentication::new(asked, open, gateway))
         .add_service(sockets)
         .add_service(sessions)
         .add_service(health_service)

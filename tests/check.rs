@@ -135,6 +135,83 @@ fn an_identity_of_the_file_asks_in_its_own_namespace_and_role() {
 }
 
 #[test]
+fn a_certificate_is_asked_for_by_its_identity_or_by_a_name_in_it() {
+    let certificates = "
+[tls]
+certificate = \"FOLDER/tls.crt\"
+key = \"FOLDER/tls.key\"
+client_ca = \"FOLDER/tls.crt\"
+client_auth = \"required\"
+
+[[identity.certificates]]
+uri = \"spiffe://example.org/ns/a/sa/robot\"
+name = \"robot\"
+namespace = \"a\"
+role = \"operator\"
+
+[[identity.certificates]]
+dns = \"*.clients.example.org\"
+
+[[identity.certificates]]
+uri = \"spiffe://example.org/*\"
+namespace = \"a\"
+";
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    fs::write(folder.path().join("tls.crt"), pair.cert.pem()).expect("a scratch file");
+    fs::write(folder.path().join("tls.key"), pair.signing_key.serialize_pem()).expect("a scratch file");
+    let certificates = certificates.replace("FOLDER", folder.path().to_str().expect("a plain path"));
+    let file = File::new(&format!("{TENANTS}{certificates}"));
+    for (asked, identity, namespace, role) in [
+        ("robot", "robot", "a", "operator"),
+        ("spiffe://example.org/ns/a/sa/robot", "robot", "a", "operator"),
+        ("spiffe://example.org/ns/b/sa/other", "spiffe://example.org/ns/b/sa/other", "a", "user"),
+        ("Web-1.clients.example.org", "web-1.clients.example.org", "web-1.clients.example.org", "user"),
+        ("somebody", "somebody", "somebody", "user"),
+    ] {
+        let (code, answer) = json(&["--config", file.path(), "--dial", "10.1.2.3:5432", "--identity", asked]);
+        let told = [&answer["identity"], &answer["namespace"], &answer["role"]];
+        assert_eq!(
+            (told, code == 0),
+            ([&identity.into(), &namespace.into(), &role.into()], namespace == "a"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_jwt_subject_is_asked_for_as_far_as_the_file_says_and_else_it_says_what_to_pass() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let key = folder.path().join("secret");
+    fs::write(&key, "0123456789abcdef0123456789abcdef").expect("a scratch file");
+    let issuer = |name: &str, more: &str| {
+        format!(
+            "[[identity.jwt]]\nissuer = \"{name}\"\naudience = \"g\"\nalgorithms = [\"HS256\"]\nkey_file = {key:?}\n{more}"
+        )
+    };
+    let ask = |issuers: &[&str], more: &[&str]| {
+        let file = File::new(&format!("{TENANTS}{}", issuers.concat()));
+        said(&[&["--config", file.path(), "--dial", "10.1.2.3:5432", "--identity", "svc"], more].concat())
+    };
+    let fixed = issuer("one", "namespace = \"a\"\nrole = \"operator\"\n");
+    let (code, text) = ask(&[&fixed], &[]);
+    assert!(code == 0 && text.contains("as svc (namespace \"a\", role operator)"), "{text}");
+    let (code, text) = ask(&[&issuer("one", "")], &[]);
+    assert!(code == 1 && text.contains("as svc (namespace \"svc\", role user)"), "{text}");
+
+    let claims = issuer("two", "namespace_claim = \"tenant\"\nrole_claim = \"role\"\n");
+    let (code, text) = ask(&[&claims], &[]);
+    assert!(code == 64 && text.contains("of two, in the claim \"tenant\": pass --namespace"), "{text}");
+    let (code, text) = ask(&[&claims], &["--namespace", "a"]);
+    assert!(code == 64 && text.contains("in the claim \"role\": pass --role"), "{text}");
+    let (code, text) = ask(&[&claims], &["--namespace", "a", "--role", "user"]);
+    assert!(code == 0 && text.contains("as svc (namespace \"a\", role user)"), "{text}");
+
+    let (code, text) = ask(&[&fixed, &issuer("three", "namespace = \"b\"\n")], &[]);
+    assert!(code == 64 && text.contains("depends on who issued its token, one or three: pass --namespace"), "{text}");
+}
+
+#[test]
 fn without_a_file_the_defaults_answer() {
     assert_eq!(said(&["--dial", "127.0.0.1:80"]).0, 0);
     let (code, text) = said(&["--dial", "127.0.0.1:50051"]);

@@ -25,8 +25,9 @@ use super::{
 };
 use crate::{
     error::Error,
-    gateway::{Gateway, Sent},
+    gateway::{DatagramSent, Gateway, Sent},
     identity::Caller,
+    net::host_text,
     session::End,
     subscriber::{Batch, Subscription},
 };
@@ -198,7 +199,7 @@ impl SocketGatewayService for GatewayService {
             Err(error) => Err(error),
         };
         let sent = sent.map_err(|error| self.fail(&caller, error, &subscriber, &session))?;
-        Ok(Response::new(attach::datagram_response(&sent)))
+        Ok(Response::new(datagram_response(&sent)))
     }
 
     type SubscribeStream = SubscribeStream;
@@ -221,6 +222,15 @@ impl SocketGatewayService for GatewayService {
             padding,
             gathering: Gathering::default(),
         }))
+    }
+}
+
+pub(super) fn datagram_response(sent: &DatagramSent) -> proto::UdpOutResponse {
+    proto::UdpOutResponse {
+        message_id: sent.message_id.text(),
+        host: host_text(&sent.to),
+        port: sent.to.port().into(),
+        bytes: sent.bytes as u32,
     }
 }
 

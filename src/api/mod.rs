@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod attach;
 mod callers;
+mod commands;
 mod data_field;
 mod down;
 mod gateway_service;

@@ -143,6 +143,9 @@ pub enum Event<'a> {
         /// Where the call came from.
         #[serde(skip_serializing_if = "Option::is_none")]
         peer: Option<SocketAddr>,
+        /// Failures of its address since the last record of one.
+        #[serde(skip_serializing_if = "is_zero")]
+        unrecorded: u64,
     },
     /// So many records are missing before this one.
     RecordsLost {
@@ -169,6 +172,10 @@ struct WhoFields<'a> {
     role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<SocketAddr>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn in_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum, error::ErrorKind};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Failure, print};
+use super::{Failure, print, who};
 use crate::{
     config::Config,
     identity::{Caller, Role},
@@ -52,13 +52,14 @@ pub(super) struct CheckArguments {
     /// As a broadcast
     #[arg(long, requires = "udp", requires = "dial")]
     broadcast: bool,
-    /// Who asks [default: whoever calls a gateway without identities]
+    /// Who asks: a token's name, a name of a client certificate, or a JWT's subject [default: whoever calls a gateway without
+    /// identities]
     #[arg(long, value_name = "NAME")]
     identity: Option<String>,
-    /// Its namespace [default: of the token of that name in the file; else the identity itself]
+    /// Its namespace [default: what the file says of that token, certificate or JWT subject; else the identity itself]
     #[arg(long, value_name = "NAME", requires = "identity")]
     namespace: Option<String>,
-    /// Its role: user, operator or observer [default: of the token of that name in the file; else user]
+    /// Its role: user, operator or observer [default: what the file says of it; else user]
     #[arg(long, value_name = "ROLE", requires = "identity")]
     role: Option<String>,
     /// How the answer is written
@@ -149,26 +150,15 @@ fn answer(arguments: &CheckArguments) -> Result<(), Failure> {
     if answer.verdict.allowed { Ok(()) } else { Err(Failure::Denied) }
 }
 
-/// Who asks: where the file has a token of this name its namespace and role, unless others are given.
+/// Who asks.
 fn caller(arguments: &CheckArguments, config: &Config) -> Result<Caller, Failure> {
     let Some(identity) = &arguments.identity else { return Ok(Caller::clone(&Caller::local())) };
-    let known =
-        config.identities.tokens.iter().map(|token| &token.caller).find(|caller| *caller.identity == **identity);
-    let role = match &arguments.role {
-        None => known.map_or(Role::User, |caller| caller.role),
-        Some(name) => {
-            let roles = Role::ALL.map(Role::as_str).join(", ");
-            Role::named(name).ok_or_else(|| usage(format!("--role \"{name}\" must be one of {roles}")))?
-        }
-    };
-    let namespace = match (&arguments.namespace, known) {
-        (Some(namespace), _) => namespace.as_str().into(),
-        (None, Some(caller)) => Arc::clone(&caller.namespace),
-        // As identities have it that are given none.
-        (None, None) if config.has_identity() => identity.as_str().into(),
-        (None, None) => "".into(),
-    };
-    Ok(Caller { identity: identity.as_str().into(), namespace, role })
+    let role = arguments.role.as_ref().map(|name| {
+        let roles = Role::ALL.map(Role::as_str).join(", ");
+        Role::named(name).ok_or_else(|| usage(format!("--role \"{name}\" must be one of {roles}")))
+    });
+    let namespace = arguments.namespace.as_deref().map(Into::into);
+    who::caller(config, identity, namespace, role.transpose()?).map_err(usage)
 }
 
 /// Reads `HOST:PORT`, with IPv6 addresses in brackets.

@@ -12,6 +12,7 @@ mod serve;
 mod signals;
 mod token;
 mod traces;
+mod who;
 
 use std::{
     ffi::OsString,

@@ -72,7 +72,14 @@ impl Reload {
         logs.apply(&config.log);
         let mut limits = config.limits.clone();
         fit_descriptors(&mut limits);
-        gateway.limit(limits, config.quota);
+        let own_differ = config.own_quotas != self.in_force.own_quotas;
+        gateway.limit(limits, config.quotas());
+        if own_differ {
+            tracing::info!(
+                identities = config.own_quotas.len(),
+                "reload: the quotas of single identities are replaced"
+            );
+        }
         let policy = config.policy();
         if policy != self.in_force.policy() {
             gateway.policy.replace(Arc::new(policy));

@@ -84,7 +84,7 @@ async fn serve(config: &Config, mut reload: Reload, inherited: Inherited, logs: 
             .map_err(|error| anyhow!("audit.file: {target} cannot be opened: {}", io_sentence(&error)))?,
         None => Gateway::new(limits),
     };
-    gateway.usages.replace(config.quota);
+    gateway.usages.replace(config.quotas());
     gateway.policy.replace(Arc::new(config.policy()));
     let credentials = credentials(config)?;
     let mut reload_asked = false;

@@ -54,7 +54,13 @@ impl Config {
             put(&mut table, key, from);
         }
         let settled: Self = table.try_into().expect("both configurations were settled");
-        Self { declarations: self.declarations, identities: self.identities, rules: self.rules, ..settled }
+        Self {
+            declarations: self.declarations,
+            identities: self.identities,
+            own_quotas: self.own_quotas,
+            rules: self.rules,
+            ..settled
+        }
     }
 
     fn differences(&self, other: &Self, live: bool) -> Vec<Difference> {

@@ -82,6 +82,17 @@ impl<'a> Fields<'a> {
         text
     }
 
+    /// A whole number, 0 or more; None where absent.
+    pub(super) fn number(&mut self, field: &'static str) -> Option<usize> {
+        let value = self.value(field)?;
+        match whole_number(value).map(usize::try_from) {
+            Some(Ok(number)) => return Some(number),
+            Some(Err(_)) => self.fault(field, "is less than 0"),
+            None => self.fault(field, format_args!("must be a whole number, not {}", kind(value))),
+        }
+        None
+    }
+
     pub(super) fn flag(&mut self, field: &'static str) -> Option<bool> {
         self.typed(field, "true or false", DeValue::as_bool)
     }

@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 use super::{
     Config,
     fault::{Fault, Origin},
-    settings::{Rule, Setting, values},
+    setting::{Rule, Setting},
+    settings::values,
 };
 
 /// What was given, in the order of the sources. The last word on a setting counts; a fault counts even where it is replaced.

@@ -16,6 +16,8 @@ mod layers;
 mod off;
 mod open;
 mod policy;
+mod quota;
+mod setting;
 mod settings;
 mod shown;
 mod sources;
@@ -23,9 +25,11 @@ mod sources;
 mod tests;
 
 use std::{
+    collections::HashMap,
     ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
+    sync::Arc,
 };
 
 use http::Uri;
@@ -39,12 +43,17 @@ pub use self::{
     identity::Identities,
     open::open,
     policy::{PolicyConfig, ProfileChoice, Rules},
-    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting},
+    setting::{ENVIRONMENT_PREFIX, Setting},
+    settings::SETTINGS,
     shown::markdown,
     sources::{FILE_VARIABLE, Flags, environment},
 };
 use self::{document::Document, layers::Layers};
-use crate::{audit::Target, limits::Limits, quota::Quota};
+use crate::{
+    audit::Target,
+    limits::Limits,
+    quota::{Quota, Quotas},
+};
 
 /// A gateway's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -77,6 +86,9 @@ pub struct Config {
     pub limits: Limits,
     /// What one identity may use.
     pub quota: Quota,
+    /// Identities with a quota of their own.
+    #[serde(skip)]
+    pub own_quotas: HashMap<Arc<str>, Quota>,
     /// Which profile follows the policy's rules.
     pub policy: PolicyConfig,
     /// The policy's rules.
@@ -168,6 +180,7 @@ impl Default for Config {
             identities: Identities::default(),
             limits: Limits::default(),
             quota: Quota::default(),
+            own_quotas: HashMap::new(),
             policy: PolicyConfig::default(),
             rules: Rules::default(),
             declarations: Declarations::default(),
@@ -202,6 +215,11 @@ impl Config {
         Self::build(Some(file), |_, _| ())
     }
 
+    /// What identities may use.
+    pub fn quotas(&self) -> Quotas {
+        Quotas { all: self.quota, own: self.own_quotas.clone() }
+    }
+
     fn build(file: Option<&Path>, over: impl FnOnce(&mut Layers, &mut Vec<Fault>)) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let mut layers = Layers::default();
@@ -216,6 +234,7 @@ impl Config {
         if let Some((document, table)) = &table {
             config.declarations = declarations::read(document, table, &config.limits, &mut faults);
             config.identities = identity::read(document, table, &mut faults);
+            config.own_quotas = quota::read(document, table, config.quota, &mut faults);
             config.rules = policy::read(document, table, &mut faults);
         }
         exposure::check(&config, &layers, &mut faults);

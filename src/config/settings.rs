@@ -4,53 +4,15 @@
 //! The meanings repeat the doc comments of `crate::limits`, which cannot be read at run time; a test asserts that no key is
 //! missing here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{
+    Config,
+    setting::{Rule, Setting, number, plain, quota, time},
+};
 use crate::limits::fixed;
-
-/// What the names of all environment variables begin with.
-pub const ENVIRONMENT_PREFIX: &str = "SOCKET_GATEWAY_";
-
-/// No count or size may be larger: far above any use, and low enough that sums and semaphores cannot overflow.
-pub(super) const MOST: i64 = 1 << 40;
-
-/// One setting.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// Its place in the file: `table.key`.
-    pub key: &'static str,
-    /// What it is for.
-    pub meaning: &'static str,
-    /// Whether a reload changes it; otherwise it needs a restart.
-    pub live: bool,
-    pub(super) rule: Rule,
-}
-
-/// What values a setting may have, besides what its type allows.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Rule {
-    /// Any of its type.
-    Free,
-    /// An address with its port.
-    Address,
-    /// An address with its port, or "off".
-    AddressOrOff,
-    /// True or false.
-    Flag,
-    /// A URL with scheme and host, or "off".
-    UrlOrOff,
-    /// From 0 to 1.
-    Ratio,
-    /// Directives for what is logged.
-    Filter,
-    /// A count or a size.
-    Number { zero: bool, most: i64 },
-    /// A time with its unit.
-    Time { zero: bool, most: Duration },
-}
 
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
@@ -265,6 +227,12 @@ pub const SETTINGS: &[Setting] = &[
     .at_start(),
     number("limits.grpc_header_bytes", "Headers of one request; beyond, it is refused.").fits_the_system().at_start(),
     number("limits.grpc_message_bytes", "One gRPC message to the gateway.").at_start(),
+    number(
+        "limits.failed_authentications_per_second",
+        "Failed authentications of one address in a second; a minute's worth may come at once. Beyond, its credentials are not looked \
+         at, but on connections that have shown good ones. Behind a proxy all come from the proxy's address. 0: no bound.",
+    )
+    .or_zero(),
     time("limits.grpc_preface_timeout", "How long a gRPC connection may take to send its HTTP/2 preface, a TLS handshake included."),
     number("limits.audit_queue_records", "Audit records that wait to be written; beyond, they are lost and counted.").at_start(),
     number("limits.taps", "Taps (`Tap` streams) in all."),
@@ -315,64 +283,6 @@ pub const SETTINGS: &[Setting] = &[
         "Bytes a second to the peers of one identity: sends wait, datagrams beyond are refused. 0: no bound.",
     ),
 ];
-
-impl Setting {
-    /// The environment variable that sets it.
-    pub fn environment(&self) -> String {
-        format!("{ENVIRONMENT_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
-    }
-
-    const fn or_zero(mut self) -> Self {
-        self.rule = match self.rule {
-            Rule::Number { most, .. } => Rule::Number { zero: true, most },
-            Rule::Time { most, .. } => Rule::Time { zero: true, most },
-            other => other,
-        };
-        self
-    }
-
-    const fn at_most(mut self, longest: Duration) -> Self {
-        if let Rule::Time { zero, .. } = self.rule {
-            self.rule = Rule::Time { zero, most: longest };
-        }
-        self
-    }
-
-    /// It is used once, at start.
-    const fn at_start(mut self) -> Self {
-        self.live = false;
-        self
-    }
-
-    const fn up_to(mut self, most: i64) -> Self {
-        if let Rule::Number { zero, .. } = self.rule {
-            self.rule = Rule::Number { zero, most };
-        }
-        self
-    }
-
-    /// The system takes these as a C int.
-    const fn fits_the_system(self) -> Self {
-        self.up_to(i32::MAX as i64)
-    }
-}
-
-const fn plain(key: &'static str, rule: Rule, meaning: &'static str) -> Setting {
-    Setting { key, meaning, live: true, rule }
-}
-
-const fn number(key: &'static str, meaning: &'static str) -> Setting {
-    plain(key, Rule::Number { zero: false, most: MOST }, meaning)
-}
-
-/// What one identity may use.
-const fn quota(key: &'static str, meaning: &'static str) -> Setting {
-    number(key, meaning).or_zero()
-}
-
-const fn time(key: &'static str, meaning: &'static str) -> Setting {
-    plain(key, Rule::Time { zero: false, most: fixed::SESSION_TIMEOUT }, meaning)
-}
 
 /// The setting of this key.
 pub(super) fn setting(key: &str) -> Option<&'static Setting> {

@@ -16,8 +16,9 @@ use super::{
     fault::{Fault, Origin, did_you_mean},
     identity,
     layers::Layers,
-    policy,
-    settings::{ENVIRONMENT_PREFIX, SETTINGS, setting},
+    policy, quota,
+    setting::ENVIRONMENT_PREFIX,
+    settings::{SETTINGS, setting},
 };
 
 /// Names the file when no flag does.
@@ -57,7 +58,7 @@ pub(super) fn give_file(document: &Document, table: &DeTable<'_>, layers: &mut L
 fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &mut Layers, faults: &mut Vec<Fault>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-        let listed = identity::LISTS.contains(&key.as_str()) || policy::LISTS.contains(&key.as_str());
+        let listed = [&identity::LISTS[..], &policy::LISTS, &quota::LISTS].concat().contains(&key.as_str());
         if listed || prefix.is_empty() && KINDS.contains(&key.as_str()) {
             continue;
         }
@@ -85,7 +86,8 @@ fn give_table(document: &Document, prefix: &str, table: &DeTable<'_>, layers: &m
                 .chain(GROUPS)
                 .chain(KINDS)
                 .chain(identity::LISTS)
-                .chain(policy::LISTS);
+                .chain(policy::LISTS)
+                .chain(quota::LISTS);
             format!("{key}: no such setting{}", did_you_mean(&key, known))
         };
         faults.push(Fault { origin, message });

@@ -53,7 +53,7 @@ use crate::{
     metrics::Metrics,
     net::{local::is_local, resolve::Resolver},
     policy::{InForce, Policy, Profile},
-    quota::{Count, Held, Pressure, Quota, Usages},
+    quota::{Count, Held, Pressure, Quota, Quotas, Usages},
     registry::{Opened, Registry, RequestKey, Session},
     session::Mode,
     subscriber::{DEFAULT_NAME, Filter, LaneKey, ResumePoint, Subscriber, Subscribers, Subscription},
@@ -160,9 +160,9 @@ impl Gateway {
 
     /// Puts other bounds into force: at once for what is opened from now on and for every subscriber; sessions keep those they were
     /// opened with.
-    pub fn limit(&self, limits: Limits, quota: Quota) {
+    pub fn limit(&self, limits: Limits, quotas: impl Into<Quotas>) {
         let limits = Arc::new(limits);
-        self.usages.replace(quota);
+        self.usages.replace(quotas);
         self.limits.replace(Arc::clone(&limits));
         self.subscribers.limit(&limits);
         self.patterns.forget();

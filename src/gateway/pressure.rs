@@ -43,10 +43,9 @@ impl Gateway {
                 own.entry(Arc::as_ptr(&usage)).or_insert((usage, 0)).1 += held;
             }
         }
-        let quota = self.usages.quota().backlog_bytes;
         let mut eased = false;
         for (usage, held) in own.into_values() {
-            eased |= usage.backlog.update(held, quota);
+            eased |= usage.backlog.update(held, usage.quota().backlog_bytes);
         }
         let was = self.pressure.backlog.is_too_much();
         eased |= self.pressure.backlog.update(all, self.limits.now().backlog_bytes);

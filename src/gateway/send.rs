@@ -56,10 +56,7 @@ pub enum SentOutcome {
 impl Gateway {
     fn tcp(&self, caller: &Caller, id: &str) -> Result<Arc<TcpSession>, Error> {
         match self.registry.session(&caller.namespace, id)? {
-            Session::Tcp(session) => {
-                session.core.touch();
-                Ok(session)
-            }
+            Session::Tcp(session) => Ok(session),
             Session::Udp(session) => {
                 Err(Error::new(Reason::SessionNotConnected, "this is a UDP session: use UdpOut with its session_id")
                     .with("sessionId", &session.core.id)
@@ -150,6 +147,7 @@ impl Gateway {
     /// Those of a send, and TIMEOUT, SESSION_ENDED, FRAME_TOO_LONG.
     pub async fn exchange(&self, caller: &Arc<Caller>, call: ExchangeCall) -> Result<(Written, Answer), Error> {
         let session = self.tcp(caller, &call.session_id)?;
+        session.core.touch();
         if session.ends().is_none() {
             return Err(session.not_connected());
         }

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Caller, CertificateNames, Issuer, KnownCertificate, StaticToken, TokenHash, certificates, tokens};
+use super::{Caller, CertificateNames, Issuer, KnownCertificate, StaticToken, TokenHash, tokens};
 use crate::limits::fixed;
 
 /// JWTs whose signature need not be checked again; about 0.3 KiB each.
@@ -66,7 +66,7 @@ impl Authenticator {
 
     /// Whose client certificate has these names. TLS has checked it.
     pub fn certificate(&self, names: &CertificateNames) -> Option<Verified> {
-        let caller = certificates::find(&self.certificates, names)?;
+        let caller = names.caller(&self.certificates)?;
         Some(Verified { caller, expires: None })
     }
 

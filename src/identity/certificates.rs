@@ -25,6 +25,18 @@ impl CertificateNames {
     }
 }
 
+impl CertificateNames {
+    /// Whom certificates with these names are known as: by the first that fits.
+    pub fn caller(&self, known: &[KnownCertificate]) -> Option<Arc<Caller>> {
+        known.iter().find_map(|one| {
+            let name = one.pattern.find(self)?;
+            let identity = one.name.clone().unwrap_or_else(|| name.into());
+            let namespace = one.namespace.clone().unwrap_or_else(|| Arc::clone(&identity));
+            super::is_namespace(&namespace).then(|| Arc::new(Caller { identity, namespace, role: one.role }))
+        })
+    }
+}
+
 /// Which name makes a certificate that of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamePattern {
@@ -92,16 +104,6 @@ pub struct KnownCertificate {
     pub role: Role,
 }
 
-/// Whose certificate this is: the first that fits.
-pub(super) fn find(known: &[KnownCertificate], names: &CertificateNames) -> Option<Arc<Caller>> {
-    known.iter().find_map(|one| {
-        let name = one.pattern.find(names)?;
-        let identity = one.name.clone().unwrap_or_else(|| name.into());
-        let namespace = one.namespace.clone().unwrap_or_else(|| Arc::clone(&identity));
-        super::is_namespace(&namespace).then(|| Arc::new(Caller { identity, namespace, role: one.role }))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +148,7 @@ mod tests {
             role: Role::User,
         };
         let names = names(&["spiffe://example.org/a"], &[]);
-        let found = |known| find(&[known], &names).map(|caller| format!("{} {}", caller.identity, caller.namespace));
+        let found = |known| names.caller(&[known]).map(|caller| format!("{} {}", caller.identity, caller.namespace));
         assert_eq!(found(known(None, None)).as_deref(), Some("spiffe://example.org/a spiffe://example.org/a"));
         assert_eq!(found(known(Some("a"), None)).as_deref(), Some("a a"));
         assert_eq!(found(known(None, Some("n"))).as_deref(), Some("spiffe://example.org/a n"));

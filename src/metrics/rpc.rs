@@ -91,10 +91,19 @@ impl RpcMetrics {
 
     /// A call begins; the path is that of the request.
     pub fn begin(&self, path: &str) -> Rpc {
-        let known = self.by_path.get(path.strip_prefix('/').unwrap_or(path));
-        let rpc = Rpc(known.copied().unwrap_or(METHODS.len()));
+        let rpc = self.of(path);
         self.methods[rpc.0].begun.increment();
         rpc
+    }
+
+    /// The name a call of this path is known by.
+    pub fn name_of(&self, path: &str) -> &'static str {
+        self.name(self.of(path))
+    }
+
+    fn of(&self, path: &str) -> Rpc {
+        let known = self.by_path.get(path.strip_prefix('/').unwrap_or(path));
+        Rpc(known.copied().unwrap_or(METHODS.len()))
     }
 
     /// It has ended; the code is a number of gRPC's.

@@ -12,6 +12,8 @@ mod count;
 mod pressure;
 mod usage;
 
+use std::{collections::HashMap, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -43,6 +45,28 @@ pub struct Quota {
     pub received_bytes_per_second: usize,
     /// Bytes a second to its peers; sends wait, datagrams beyond are refused.
     pub sent_bytes_per_second: usize,
+}
+
+/// The quotas of all identities.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Of every identity that has none of its own.
+    pub all: Quota,
+    /// By identity.
+    pub own: HashMap<Arc<str>, Quota>,
+}
+
+impl Quotas {
+    /// What an identity may use.
+    pub fn of(&self, identity: &str) -> Quota {
+        self.own.get(identity).copied().unwrap_or(self.all)
+    }
+}
+
+impl From<Quota> for Quotas {
+    fn from(all: Quota) -> Self {
+        Self { all, own: HashMap::new() }
+    }
 }
 
 impl Default for Quota {

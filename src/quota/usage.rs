@@ -8,13 +8,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{Bucket, Count, Held, Load, Quota};
+use super::{Bucket, Count, Held, Load, Quota, Quotas};
 use crate::{error::Error, identity::Caller};
 
 /// What one identity uses.
 pub struct Usage {
     identity: Arc<str>,
-    quota: Arc<ArcSwap<Quota>>,
+    quota: ArcSwap<Quota>,
     sessions: Count,
     listeners: Count,
     subscribers: Count,
@@ -30,11 +30,11 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn new(identity: Arc<str>, quota: Arc<ArcSwap<Quota>>) -> Self {
+    fn new(identity: Arc<str>, quota: Quota) -> Self {
         let second = || Bucket::new(Duration::from_secs(1));
         let usage = Self {
             identity,
-            quota,
+            quota: ArcSwap::from_pointee(quota),
             sessions: Count::default(),
             listeners: Count::default(),
             subscribers: Count::default(),
@@ -128,6 +128,16 @@ impl Usage {
         Error::limit(quota, most, message).with("scope", "identity")
     }
 
+    /// What it may use.
+    pub fn quota(&self) -> Quota {
+        **self.quota.load()
+    }
+
+    fn limit(&self, quota: Quota) {
+        self.quota.store(Arc::new(quota));
+        self.renew_rates();
+    }
+
     fn renew_rates(&self) {
         let quota = self.quota.load();
         self.dials.set_rate(quota.dials_per_second);
@@ -145,14 +155,14 @@ impl Usage {
 
 /// What all identities use.
 pub struct Usages {
-    quota: Arc<ArcSwap<Quota>>,
+    quotas: ArcSwap<Quotas>,
     table: Mutex<HashMap<Arc<str>, Arc<Usage>>>,
 }
 
 impl Usages {
     /// Nothing is used yet.
-    pub fn new(quota: Quota) -> Self {
-        Self { quota: Arc::new(ArcSwap::from_pointee(quota)), table: Mutex::default() }
+    pub fn new(quotas: impl Into<Quotas>) -> Self {
+        Self { quotas: ArcSwap::from_pointee(quotas.into()), table: Mutex::default() }
     }
 
     /// What a caller uses; None where no quota applies.
@@ -164,22 +174,21 @@ impl Usages {
         if let Some(usage) = table.get(&*caller.identity) {
             return Some(Arc::clone(usage));
         }
-        let usage = Arc::new(Usage::new(Arc::clone(&caller.identity), Arc::clone(&self.quota)));
+        let quota = self.quotas.load().of(&caller.identity);
+        let usage = Arc::new(Usage::new(Arc::clone(&caller.identity), quota));
         table.insert(Arc::clone(&caller.identity), Arc::clone(&usage));
         Some(usage)
     }
 
     /// Puts other quotas into force.
-    pub fn replace(&self, quota: Quota) {
-        self.quota.store(Arc::new(quota));
-        for usage in self.all() {
-            usage.renew_rates();
+    pub fn replace(&self, quotas: impl Into<Quotas>) {
+        let quotas = Arc::new(quotas.into());
+        // Whoever is entered by now is given them here, and who comes later finds them.
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        self.quotas.store(Arc::clone(&quotas));
+        for (identity, usage) in &*table {
+            usage.limit(quotas.of(identity));
         }
-    }
-
-    /// The quotas in force.
-    pub fn quota(&self) -> Quota {
-        **self.quota.load()
     }
 
     /// Those of all identities that use something.
@@ -221,6 +230,20 @@ mod tests {
         assert_eq!(dials, 2, "twice the rate at once");
         usages.replace(Quota { dials_per_second: 0, ..Quota::default() });
         usage("a").dial().map(drop).expect("the bound is gone");
+    }
+
+    #[tokio::test]
+    async fn an_identity_with_a_quota_of_its_own_is_held_to_that_alone() {
+        let two = Quota { sessions: 2, ..Quota::default() };
+        let own = HashMap::from([("small".into(), Quota { sessions: 1, ..two })]);
+        let usages = Usages::new(Quotas { all: two, own });
+        let most = |name: &str| {
+            let usage = usages.of(&caller(name)).expect("a quota");
+            (0..5).map_while(|_| usage.session().ok()).collect::<Vec<_>>().len()
+        };
+        assert_eq!((most("small"), most("other")), (1, 2));
+        usages.replace(Quota { sessions: 3, ..Quota::default() });
+        assert_eq!((most("small"), most("other")), (3, 3), "its own is gone");
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,8 +5,9 @@
 //! tokens must not learn which are known, expired, or meant for another.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
 };
 
@@ -17,12 +18,15 @@ use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{connection::Peer, watched::WatchedBody};
+use super::{attempts::Attempts, connection::Peer, watched::WatchedBody};
 use crate::{
     api::Access,
+    audit::{Audit, Event},
     credentials::Live,
     error::{Error, Reason},
+    gateway::Gateway,
     identity::{CertificateNames, Verified},
+    metrics::Metrics,
 };
 
 /// What may be called without credentials.
@@ -39,11 +43,17 @@ pub(super) struct Authentication(Option<Arc<Guard>>);
 struct Guard {
     live: Arc<Live>,
     open: Open,
+    attempts: Attempts,
+    metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
 }
 
 impl Authentication {
-    pub(super) fn new(live: Option<Arc<Live>>, open: Open) -> Self {
-        Self(live.map(|live| Arc::new(Guard { live, open })))
+    pub(super) fn new(live: Option<Arc<Live>>, open: Open, gateway: &Gateway) -> Self {
+        Self(live.map(|live| {
+            let (metrics, audit) = (Arc::clone(&gateway.metrics), Arc::clone(&gateway.audit));
+            Arc::new(Guard { live, open, attempts: Attempts::new(Arc::clone(&gateway.limits)), metrics, audit })
+        }))
     }
 }
 
@@ -75,17 +85,37 @@ impl Guard {
         if self.is_open(request.uri().path()) {
             return Ok(None);
         }
+        let peer = request.extensions().get::<Peer>();
+        let (address, known) = (peer.and_then(|peer| peer.address), peer.map(|peer| Arc::clone(&peer.known)));
+        if !known.as_ref().is_some_and(|known| known.load(Ordering::Relaxed)) {
+            let checked = self.attempts.check(address.map(|address| address.ip()));
+            checked.inspect_err(|_| self.metrics.doors.authentication_failures.increment())?;
+        }
         // Before the look at the credentials, so that no change of theirs is missed.
         let changes = self.live.changes();
         let verified = shown.as_ref().and_then(|shown| verify(&self.live, shown));
+        if let Some(known) = known {
+            known.store(verified.is_some(), Ordering::Relaxed);
+        }
         let (Some(shown), Some(verified)) = (shown, verified) else {
-            let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
-            tracing::debug!(?peer, path = request.uri().path(), "a call without good credentials was refused");
+            self.refused(request.uri().path(), address);
             return Err(unauthenticated());
         };
         Access::of(request.uri().path()).check(verified.caller.role)?;
         request.extensions_mut().insert(Arc::clone(&verified.caller));
         Ok(Some(Credential { live: Arc::clone(&self.live), shown, verified, changes }))
+    }
+}
+
+impl Guard {
+    /// Tells whoever watches, of so many as one address may have.
+    fn refused(&self, path: &str, peer: Option<SocketAddr>) {
+        self.metrics.doors.authentication_failures.increment();
+        if let Some(unrecorded) = self.attempts.failed(peer.map(|peer| peer.ip())) {
+            tracing::debug!(?peer, path, unrecorded, "a call without good credentials was refused");
+            let method = self.metrics.rpc.name_of(path);
+            self.audit.record(|| (None, Event::AuthenticationFailed { method, peer, unrecorded }));
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::connection::Peer;
 use crate::{
-    audit::{Audit, Event, on_behalf_of},
+    audit::on_behalf_of,
     gateway::Gateway,
     metrics::{Metrics, Rpc},
 };
@@ -32,12 +32,11 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct CountCalls {
     metrics: Arc<Metrics>,
-    audit: Arc<Audit>,
 }
 
 impl CountCalls {
     pub(super) fn new(gateway: &Gateway) -> Self {
-        Self { metrics: Arc::clone(&gateway.metrics), audit: Arc::clone(&gateway.audit) }
+        Self { metrics: Arc::clone(&gateway.metrics) }
     }
 }
 
@@ -69,15 +68,13 @@ where
     }
 
     fn call(&mut self, request: Request<I>) -> Self::Future {
-        let CountCalls { metrics, audit } = &self.counting;
+        let CountCalls { metrics } = &self.counting;
         let rpc = metrics.rpc.begin(request.uri().path());
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
         let call = Call {
             span: span(metrics.rpc.name(rpc), request.headers()),
             rpc,
             metrics: Arc::clone(metrics),
-            audit: Arc::clone(audit),
-            peer,
             started: Instant::now(),
             timeout: timeout(request.headers()),
             code: None,
@@ -91,8 +88,6 @@ struct Call {
     /// None where nobody traces.
     span: Span,
     metrics: Arc<Metrics>,
-    audit: Arc<Audit>,
-    peer: Option<SocketAddr>,
     rpc: Rpc,
     started: Instant,
     /// What its caller gives it.
@@ -114,11 +109,6 @@ impl Drop for Call {
         let late = self.timeout.is_some_and(|timeout| took >= timeout);
         let dropped = if late { Code::DeadlineExceeded } else { Code::Cancelled };
         let code = self.code.unwrap_or(dropped as i32);
-        if code == Code::Unauthenticated as i32 {
-            self.metrics.doors.authentication_failures.increment();
-            let (method, peer) = (self.metrics.rpc.name(self.rpc), self.peer);
-            self.audit.record(|| (None, Event::AuthenticationFailed { method, peer }));
-        }
         self.span.record("rpc.grpc.status_code", code);
         if is_fault_of_the_server(code) {
             self.span.record("otel.status_code", "ERROR");

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     task::{Context, Poll, ready},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Peer {
     pub(super) address: Option<SocketAddr>,
     /// Of the client certificate, which TLS has checked.
     pub(super) names: Option<Arc<CertificateNames>>,
+    /// Whether the last credentials it showed were good.
+    pub(super) known: Arc<AtomicBool>,
 }
 
 /// A gRPC connection. Reading fails when the preface has not come in time, or the place is needed, or the connection is too old;
@@ -65,12 +67,12 @@ pub(super) enum Transport {
 impl Transport {
     fn peer(&self) -> Peer {
         match self {
-            Self::Plain(stream) => Peer { address: stream.peer_addr().ok(), names: None },
+            Self::Plain(stream) => Peer { address: stream.peer_addr().ok(), names: None, known: Arc::default() },
             Self::Tls(stream) => {
                 let (stream, session) = stream.get_ref();
                 let certificate = session.peer_certificates().and_then(<[_]>::first);
                 let names = certificate.and_then(|certificate| CertificateNames::of(certificate));
-                Peer { address: stream.peer_addr().ok(), names: names.map(Arc::new) }
+                Peer { address: stream.peer_addr().ok(), names: names.map(Arc::new), known: Arc::default() }
             }
         }
     }

@@ -83,6 +83,8 @@ pub struct Core {
     /// Signalled when the session's task should look around: credit, a close, queued sends, a new timeout.
     pub(super) wake: Arc<Notify>,
     ending: Mutex<Ending>,
+    /// A close was asked for: what every look at `ending` would find, without its lock.
+    closing: AtomicBool,
     // Times are milliseconds since `opened`; 0 in `timeout` means none.
     timeout: AtomicU64,
     active: AtomicU64,
@@ -130,6 +132,7 @@ impl Core {
             orphan_timeout: spec.orphan_timeout,
             wake: Arc::new(Notify::new()),
             ending: Mutex::default(),
+            closing: AtomicBool::new(false),
             timeout: AtomicU64::new(spec.timeout.map_or(0, millis)),
             active: AtomicU64::new(0),
             touched: AtomicU64::new(0),
@@ -279,9 +282,20 @@ impl Core {
         Attending(self)
     }
 
+    /// A call has written something: it concerns the session as `touch` tells, and is traffic. One look at the clock for both.
+    pub(super) fn note_sent(&self) {
+        let now = self.now_ms();
+        self.touched.store(now, Ordering::Relaxed);
+        self.note_activity_at(now);
+    }
+
     pub(super) fn note_activity(&self) {
         // Without a timeout nobody asks when; the list of sessions shows it, and a clock read costs little beside a system call.
-        self.active.store(self.now_ms(), Ordering::Relaxed);
+        self.note_activity_at(self.now_ms());
+    }
+
+    fn note_activity_at(&self, now: u64) {
+        self.active.store(now, Ordering::Relaxed);
         if self.timed_out.load(Ordering::Relaxed) != 0 {
             self.timed_out.store(0, Ordering::Relaxed);
             self.timers_changed();

@@ -28,6 +28,14 @@ impl TcpSession {
     /// # Errors
     /// SESSION_NOT_CONNECTED, WRITE_OFFSET_MISMATCH, LIMIT_REACHED (the send queue), SOCKET_NOT_CONNECTED.
     pub fn start_send(&self, send: Send) -> Result<Sending, Error> {
+        let started = self.start_send_for_anybody(send);
+        if !matches!(started, Ok(Sending::Done(_))) {
+            self.core.touch();
+        }
+        started
+    }
+
+    fn start_send_for_anybody(&self, send: Send) -> Result<Sending, Error> {
         let outbound = self.outbound();
         // Asked under the lock that an exchange's write takes as well, so that none begins in between.
         if self.turn.is_free() {
@@ -90,7 +98,7 @@ impl TcpSession {
             Ok(true) => {
                 let written = job.written(outbound.written());
                 drop(outbound);
-                self.core.note_activity();
+                self.core.note_sent();
                 Ok(Sending::Done(written))
             }
             Ok(false) => {

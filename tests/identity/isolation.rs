@@ -16,7 +16,7 @@ use tonic_types::StatusExt;
 use crate::{
     roles::udp_in,
     support::{connect_to, disconnect, listen_for, peers::Peer, reason, send, text, within},
-    world::{ALICE, Client, Envelopes, MALLORY, World},
+    world::{ALICE, Client, Envelopes, MALLORY, OPERATOR, World},
 };
 
 /// What Alice has.
@@ -256,8 +256,7 @@ async fn try_method(alices: &mut Alices, mallory: &mut Client, method: &str) {
             denied(sessions.list_subscribers(named).await);
         }
         "Watch" => try_watch(alices, &mut sessions).await,
-        // For operators alone; its own tests say more.
-        "Tap" => {}
+        "Tap" => try_tap(alices, &mut sessions).await,
         _ => panic!("{method} has no test of what it does to another's: add one here"),
     }
 }
@@ -353,6 +352,30 @@ async fn try_attach(alices: &mut Alices, sockets: &mut Sockets) {
         assert_eq!(words_of(kind + 1).0, "SESSION_NOT_FOUND");
     }
     assert_eq!(words_of(99).0, "ROLE_DENIED");
+}
+
+/// For operators alone: a user is told the same of everything. An operator finds what is in the namespace that it names, or else in
+/// its own.
+async fn try_tap(alices: &Alices, sessions: &mut Sessions) {
+    let tap = |session_id: &str, namespace: &str| proto::TapRequest {
+        session_id: session_id.into(),
+        namespace: namespace.into(),
+        ..Default::default()
+    };
+    let mut operator = alices.world.client(OPERATOR).await.sessions;
+    for id in [&alices.tcp, &alices.udp] {
+        let mut told = BTreeSet::new();
+        for (target, namespace) in
+            [(id.as_str(), ""), (NOBODYS, ""), (id, "alice"), (NOBODYS, "alice"), (id, "nowhere")]
+        {
+            let refused = within(sessions.tap(tap(target, namespace))).await.map(drop).expect_err("is refused");
+            assert_eq!(reason(&refused).0, "ROLE_DENIED");
+            told.insert(words(&refused, target));
+        }
+        assert_eq!(told.len(), 1, "{told:?}");
+        twice!("Tap", id, |target| operator.tap(tap(&target, "")));
+        twice!("Tap", id, |target| operator.tap(tap(&target, "mallory")));
+    }
 }
 
 async fn try_watch(alices: &mut Alices, sessions: &mut Sessions) {

@@ -20,6 +20,8 @@ mod credentials;
 /// A gateway that asks who calls, and clients of it.
 mod world;
 
+/// Whoever tries credentials.
+mod guessing;
 /// One caller against what another has, through every method of the API.
 mod isolation;
 /// JSON web tokens: good ones, and every way of being bad.

@@ -278,3 +278,27 @@ async fn bytes_come_and_go_at_the_rate_of_their_own_identity() {
     within(bob.sockets.udp_out(datagram())).await.expect("his own rate");
     two.is_healthy().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_with_quotas_of_its_own_is_held_to_those_until_a_reload_changes_them() {
+    let mut two = Two::with("sessions = 3\n[[quota.identities]]\nidentity = \"bob\"\nsessions = 1").await;
+    let echo = Peer::echo().await;
+    let alices = fill(&mut two.alice, echo.addr).await;
+    let bobs = fill(&mut two.bob, echo.addr).await;
+    assert_eq!((alices, bobs), (3, 1));
+    two.reload("sessions = 3\n[[quota.identities]]\nidentity = \"bob\"\nsessions = 5");
+    assert_eq!(fill(&mut two.bob, echo.addr).await, 4, "four more than before");
+    assert_eq!(fill(&mut two.alice, echo.addr).await, 0, "she has as many as she may");
+    two.is_healthy().await;
+}
+
+/// Dials until the quota of sessions says no; how often it did not.
+async fn fill(caller: &mut Caller, peer: SocketAddr) -> usize {
+    for count in 0.. {
+        if let Err(status) = caller.dial(peer, "many").await {
+            assert_eq!(own(&status), "quota.sessions");
+            return count;
+        }
+    }
+    unreachable!("the quota is finite")
+}

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
 use super::{
-    super::{
-        Config, Flags, SETTINGS,
-        settings::{Rule, values},
-    },
+    super::{Config, Flags, SETTINGS, setting::Rule, settings::values},
     assert_faults, faults, load,
 };
 
@@ -223,4 +220,23 @@ fn a_file_that_is_missing_or_not_text_is_told_with_the_other_sources() {
     );
     let lines = load(binary).expect_err("not text").to_string();
     assert!(lines.contains("binary.toml:2: is not UTF-8 text"), "{lines}");
+}
+
+#[test]
+fn an_identity_may_have_quotas_of_its_own_and_the_rest_of_them_is_as_for_all() {
+    let file = "[quota]\nsessions = 7\nstreams = 8\n[[quota.identities]]\nidentity = \"a\"\nsessions = 70\n";
+    let quotas = load(file, &[], &[]).expect("is right").quotas();
+    let told = ["a", "b"].map(|identity| (quotas.of(identity).sessions, quotas.of(identity).streams));
+    assert_eq!(told, [(70, 8), (7, 8)]);
+    assert_faults(
+        &faults(
+            "[[quota.identities]]\nsessions = -1\nsesions = 1\n[[quota.identities]]\nidentity = \"a\"\n[[quota.identities]]\nidentity = \"a\"\n",
+        ),
+        &[
+            "FILE:1: quota.identities.identity: is required: whose quotas these are",
+            "FILE:2: quota.identities.sessions: is less than 0",
+            "FILE:3: quota.identities.sesions: no such field; did you mean sessions?",
+            "FILE:7: quota.identities.identity: \"a\" has quotas already",
+        ],
+    );
 }

@@ -1,7 +1,7 @@
 //! The way out of a session: who asked for its close, how, and how long it may take. The task that owns the socket obeys.
 
 use std::{
-    sync::{MutexGuard, PoisonError},
+    sync::{MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -39,6 +39,7 @@ impl Core {
         match (ending.request, wish) {
             (None, _) | (Some(Close::Graceful(_)), Close::Abort(_)) => {
                 (ending.request, ending.patience) = (Some(wish), patience);
+                self.closing.store(true, Ordering::Release);
             }
             _ => {}
         }
@@ -59,7 +60,7 @@ impl Core {
 
     /// The close asked for so far.
     pub fn close_request(&self) -> Option<Close> {
-        self.ending().request
+        if self.closing.load(Ordering::Acquire) { self.ending().request } else { None }
     }
 
     /// How long a graceful close may take, where its caller said so.

@@ -150,6 +150,13 @@ const TABLE: &[(&str, Reached)] = &[
     ("limits.grpc_header_bytes", There(FLOODS, "huge_headers_are_refused")),
     ("limits.grpc_message_bytes", here!(sizes::grpc_message_bytes)),
     (
+        "limits.failed_authentications_per_second",
+        There(
+            "tests/identity/guessing.rs",
+            "an_address_that_guesses_is_not_looked_at_for_a_while_and_who_was_known_before_goes_on",
+        ),
+    ),
+    (
         "limits.grpc_preface_timeout",
         There(FLOODS, "a_preface_that_drips_is_cut_at_its_deadline_and_does_not_keep_good_clients_out"),
     ),
