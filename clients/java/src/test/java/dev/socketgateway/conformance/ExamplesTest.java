@@ -34,6 +34,8 @@ import java.util.stream.Stream;
  */
 public final class ExamplesTest {
     private static final String HOST = "127.0.0.1";
+    /** A program's first line comes after the start of a JVM, which on a machine that has other things to do takes its time. */
+    private static final long PATIENCE_SECONDS = 300;
 
     private final GatewayProcess gateway;
     private final JsonObject peers;
@@ -124,8 +126,8 @@ public final class ExamplesTest {
 
         /** What it prints next. */
         private String line() throws InterruptedException {
-            String line = lines.poll(Scenario.PATIENCE_SECONDS, TimeUnit.SECONDS);
-            check(line != null, "it says nothing");
+            String line = lines.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+            check(line != null, "it says nothing; it", process.isAlive() ? "lives" : "has ended");
             return line;
         }
 
