@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::turn::TurnGuard;
 use crate::{
     error::{Error, Reason},
-    framing::{Capture, Content, Frame, WaitFor, WaitState},
+    framing::{Capture, Content, Frame, LineLimits, WaitFor, WaitState},
 };
 
 /// What an exchange asks for.
@@ -61,6 +61,8 @@ pub(super) struct Collector {
     wait: Option<WaitState>,
     /// Frames that had arrived before it began and are part of its answer.
     before: Vec<Frame>,
+    /// What may be held before the pattern matches.
+    held: LineLimits,
     /// None: it settles.
     reply: Option<Reply>,
     settle: Duration,
@@ -80,10 +82,10 @@ pub(super) enum Took {
 }
 
 impl Collector {
-    pub(super) fn new(id: u64, spec: &ExchangeSpec, reply: Reply, turn: TurnGuard) -> Self {
+    pub(super) fn new(id: u64, spec: &ExchangeSpec, held: LineLimits, reply: Reply, turn: TurnGuard) -> Self {
         let wait = spec.wait_for.as_ref().map(WaitFor::new_state);
         let before = Vec::new();
-        Self { id, wait, before, reply: Some(reply), settle: spec.settle, settle_until: None, _turn: turn }
+        Self { id, wait, before, held, reply: Some(reply), settle: spec.settle, settle_until: None, _turn: turn }
     }
 
     /// Begins with frames that arrived earlier and nobody has been given. Returns what is left of them where they complete the
@@ -158,9 +160,14 @@ impl Collector {
             }
             // Lines held for the pattern outgrew their limit: the caller cannot get them all, the claim's holder can.
             flushed @ Content::Flushed { .. } => {
+                let too_many = matches!(&flushed, Content::Flushed { lines, .. } if lines.len() > self.held.held_lines);
+                let (limit, value) = match too_many {
+                    true => ("line_held_lines", self.held.held_lines),
+                    false => ("line_held_bytes", self.held.held_bytes),
+                };
                 self.fail(Error::limit(
-                    "line_held_bytes or line_held_lines",
-                    "see the settings table",
+                    limit,
+                    value,
                     "the answer outgrew what may be collected before wait_for matches; it goes to the holder of the data claim",
                 ));
                 return Took::CompleteWith(Frame { content: flushed, ..frame });

@@ -197,7 +197,7 @@ impl TcpSession {
     pub(super) fn start_exchange(&self, send: Send, spec: &ExchangeSpec, turn: TurnGuard) -> Result<Exchanging, Error> {
         let (reply, answer) = oneshot::channel();
         let id = self.outbound().next_id();
-        let collector = Collector::new(id, spec, reply, turn);
+        let collector = Collector::new(id, spec, self.limits.line(), reply, turn);
         if send.items.is_empty() {
             if !self.outbound().is_open() {
                 return Err(self.not_connected());

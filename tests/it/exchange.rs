@@ -418,7 +418,8 @@ async fn an_answer_that_outgrows_what_may_be_collected_fails_and_goes_to_the_hol
     read_line(&mut stream).await;
     stream.write_all(b"1\n2\n3\n4\n").await.expect("writes");
     let failed = within(running).await.expect("ends").map(tonic::Response::new);
-    fails(failed, Code::ResourceExhausted, "LIMIT_REACHED");
+    let metadata = fails(failed, Code::ResourceExhausted, "LIMIT_REACHED");
+    assert_eq!((metadata["limit"].as_str(), metadata["value"].as_str()), ("line_held_lines", "3"));
     let data = crate::support::stream::payload(envelopes.until(Event::Data).await);
     assert!(matches!(data, Payload::Flushed(flushed) if flushed.lines.len() == 4));
 }

@@ -63,7 +63,7 @@ pub async fn line_held_bytes(rig: &Rig) {
     far.write_all(b"ten bytes!\nten bytes!\nten bytes!\n").await.expect("writes");
     let failed = within(asked).await.expect("no panic");
     let metadata = fails(failed, Code::ResourceExhausted, "LIMIT_REACHED");
-    assert!(metadata["limit"].contains("line_held_bytes"), "{metadata:?}");
+    assert_eq!((metadata["limit"].as_str(), metadata["value"].as_str()), ("line_held_bytes", "20"));
     let payload = crate::support::stream::payload(data.until(Event::Data).await);
     assert!(matches!(payload, proto::data::Payload::Flushed(flushed) if flushed.lines.len() >= 2));
     assert_eq!(look(&mut sessions, &id).await.bytes_received, 33);
