@@ -248,7 +248,7 @@ impl Snapshot {
         )?;
         page.counter(
             "socket_gateway_authentication_failures",
-            "Calls without a credential that counts.",
+            "Calls without a credential that counts, also those whose credential was not looked at.",
             doors.authentication_failures.get(),
         )?;
         page.counter(
