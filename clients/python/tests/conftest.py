@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from harness import ROOT, FarEnd, GatewayProcess, Raw, raw_stubs
 
 import socket_gateway
 from socket_gateway import aio
+
+# What a script starts in the background ignores SIGINT, and so would every program that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RESULTS = ROOT / "target/conformance/python.json"
 SCENARIOS = ROOT / "tests/conformance/scenarios.md"

@@ -60,7 +60,11 @@ def serving(gateway: GatewayProcess, name: str, *arguments: object, interrupt: b
         finally:
             if interrupt:
                 process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=PATIENCE)
+            try:
+                _, said = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
     assert process.returncode == 0 and not said, said
 
 
